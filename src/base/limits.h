@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Every ceiling of the library, in one table. What the network or a user can
+ * grow is bounded by one of these. */
+#ifndef FY_BASE_LIMITS_H
+#define FY_BASE_LIMITS_H
+
+#include <stddef.h>
+
+#define FY_KIB ((size_t)1024)
+#define FY_MIB ((size_t)1024 * 1024)
+
+enum {
+  FY_MAX_LOOKUPS = 16,         /* name look-ups at once, in all */
+  FY_MAX_LOOKUPS_PER_HOST = 4, /* and for one host name */
+  FY_MAX_STARTS_PER_TURN = 8,  /* transfers handed to libcurl in one turn */
+  FY_MAX_POOL = 64,            /* easy handles kept for reuse */
+  FY_MAX_CONNECTIONS = 256,    /* idle connections kept open */
+  FY_MAX_WAITING = 16384,      /* calls of one process at once */
+  FY_MAX_HEADER_FIELDS = 1024, /* header fields of an answer */
+  FY_MAX_JSON_DEPTH = 128
+};
+
+#define FY_MAX_HEADER_LINE (64 * FY_KIB)      /* one line of an answer */
+#define FY_MAX_HEADERS (256 * FY_KIB)         /* all lines of an answer */
+#define FY_MAX_URL (64 * FY_KIB)              /* a URL that we ask for */
+#define FY_MAX_SECRET (64 * FY_KIB)           /* a key or a token */
+#define FY_MAX_REQUEST_HEADERS (256 * FY_KIB) /* all that we send */
+#define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */
+#define FY_MAX_BUFFER (1 * FY_MIB)            /* undrained stream; an option */
+#define FY_MAX_READ (64 * FY_KIB)    /* one question to a body reader */
+#define FY_MAX_JSON (256 * FY_MIB)   /* a value that we write as JSON */
+#define FY_INLINE_JSON (64 * FY_KIB) /* larger: parsed on the I/O thread */
+
+#endif

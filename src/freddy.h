@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* freddy: the public C API of the Freddy AI client.
+ *
+ * One engine thread per process does all I/O. Nothing here blocks except
+ * freddy_inbox_wait and freddy_shutdown, and both say so. Functions of one
+ * inbox, and of the calls that report to it, belong to one thread at a time;
+ * clients may be shared between threads. Strings are NUL-terminated UTF-8
+ * unless a length stands beside them. Every `free` takes NULL.
+ *
+ * After fork() the child starts an engine of its own at its first request.
+ * A client that had posted nothing works in it; clients, inboxes and calls
+ * that had answer FREDDY_EFORKED there. */
+#ifndef FREDDY_H
+#define FREDDY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FREDDY_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define FREDDY_API __attribute__((visibility("default")))
+#define FREDDY_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define FREDDY_API
+#define FREDDY_MUST_CHECK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A code and the lower-case name of its kind (freddy_error_name). An HTTP
+ * answer of any status is no error here: it is a response. */
+typedef enum freddy_code {
+  FREDDY_OK = 0,
+  FREDDY_EMISUSE,      /* "misuse": an argument is wrong; message says which */
+  FREDDY_ERESOLVE,     /* "resolve": the name has no address */
+  FREDDY_ECONNECT,     /* "connect": no connection; reason proxy, proxy_auth */
+  FREDDY_ETLS,         /* "tls": handshake or certificate */
+  FREDDY_ETIMEOUT,     /* "timeout": reason connect, first_byte, stall, total */
+  FREDDY_ECUT,         /* "cut": closed before or within the answer */
+  FREDDY_ECANCELLED,   /* "cancelled": freddy_call_cancel */
+  FREDDY_ETOO_LARGE,   /* "too_large": a ceiling; reason header, body, event */
+  FREDDY_EPROTOCOL,    /* "protocol": no HTTP; reason bad_gzip, bad_length... */
+  FREDDY_EREDIRECT,    /* "redirect" */
+  FREDDY_EAUTH,        /* "auth" */
+  FREDDY_EBODY,        /* "body": a reader failed; reason reader_failed */
+  FREDDY_EQUEUE_FULL,  /* "queue_full" */
+  FREDDY_ERATE_LIMITED, /* "rate_limited": held back by a known limit */
+  FREDDY_ECLOSED,      /* "closed": the client was closed */
+  FREDDY_EFORKED,      /* "forked": belongs to another process */
+  FREDDY_ENOMEM,       /* "memory" */
+  FREDDY_EMISSING_CREDENTIALS /* "missing_credentials" */
+} freddy_code;
+
+/* A failure. A plain struct, so that reporting one never allocates; it never
+ * holds a secret. `sent` is 1 when any byte of the request may have left. */
+typedef struct freddy_error {
+  freddy_code code;
+  int sent;
+  char reason[24];   /* one stable word, or "" */
+  char message[232]; /* one line for a person */
+} freddy_error;
+
+typedef struct freddy_client freddy_client;
+typedef struct freddy_inbox freddy_inbox;
+typedef struct freddy_call freddy_call;
+
+/* The name of a code, such as "timeout". Static; "unknown" for no code. */
+FREDDY_API const char *freddy_error_name(freddy_code code);
+
+/* The version of the library that is linked, FREDDY_VERSION. Static. */
+FREDDY_API const char *freddy_version(void);
+
+/* --- Clients ------------------------------------------------------------ */
+
+/* Seconds; 0 means the default, negative means none. */
+typedef struct freddy_timeouts {
+  double connect;    /* 10: DNS, TCP, proxy and TLS of one attempt */
+  double first_byte; /* 120: from connected to the first byte */
+  double stall;      /* 90: between bytes of the answer */
+  double total;      /* 600: everything, from freddy_start; none for streams */
+} freddy_timeouts;
+
+/* All zero means the defaults. Every string is borrowed for the call only. */
+typedef struct freddy_options {
+  const char *base_url;   /* NULL: https://api.freddy.aitronos.com */
+  const char *api_key;    /* sent as `key_header`; at most one credential */
+  const char *token;      /* sent as Authorization: Bearer */
+  const char *key_header; /* NULL: api-key */
+  const char *user_agent; /* NULL: freddy/VERSION */
+  const char *ca_file;    /* PEM; replaces the system's store */
+  const char *proxy;      /* NULL: none, and none from the environment */
+  const char *const *headers; /* name, value, ..., NULL: on every request */
+  freddy_timeouts timeout;
+  int http1;              /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */
+  size_t max_body;        /* decoded bytes; 0: 64 MiB */
+  size_t buffer;          /* undrained bytes of a stream before the transfer
+                             pauses; 0: 1 MiB */
+} freddy_options;
+
+/* Make a client. Does no network I/O and starts no thread; the first client
+ * of a process initialises libcurl. Refused with FREDDY_EMISUSE: a base URL
+ * that is no URL, http to anything but loopback, two credentials, an empty
+ * one, control characters anywhere, an unknown proxy scheme.
+ *
+ * opts  borrowed; NULL means all defaults (and no credential).
+ * out   a new client, owned by the caller (freddy_client_free).
+ * err   optional; filled on failure. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_client_new(const freddy_options *opts,
+                                                   freddy_client **out,
+                                                   freddy_error *err);
+
+/* End every call of the client with FREDDY_ECLOSED and refuse new ones.
+ * Posts only: never waits. May be repeated. */
+FREDDY_API void freddy_client_close(freddy_client *client);
+
+/* Close, then drop the caller's reference. Never waits. */
+FREDDY_API void freddy_client_free(freddy_client *client);
+
+typedef enum freddy_credential {
+  FREDDY_NONE = 0, /* `secret` is ignored */
+  FREDDY_API_KEY,
+  FREDDY_TOKEN
+} freddy_credential;
+
+/* Replace the credential. Requests that are sent from now on carry the new
+ * one, those already started but not yet sent included. Never blocks.
+ * Returns FREDDY_OK, or FREDDY_EMISUSE (empty, control characters),
+ * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_ENOMEM. */
+FREDDY_API int freddy_client_set_credential(freddy_client *client,
+                                            freddy_credential kind,
+                                            const char *secret, size_t size,
+                                            freddy_error *err);
+
+/* What kind of credential the client has now, and into tail[5] the last four
+ * characters of one that has 20 or more, else "". `tail` may be NULL. */
+FREDDY_API freddy_credential freddy_client_credential(freddy_client *client,
+                                                      char *tail);
+
+/* Copy `text` with every secret that the client knows masked by "***": its
+ * current credential, those it replaced while calls that carried them live,
+ * and those given to single requests in flight.
+ *
+ * out   a new NUL-terminated buffer, owned by the caller (freddy_free).
+ * Returns FREDDY_OK or FREDDY_ENOMEM. Never blocks on I/O. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_client_redact(freddy_client *client,
+                                                      const char *text,
+                                                      size_t size, char **out,
+                                                      size_t *out_size);
+
+/* Free what this API says is freed by it. */
+FREDDY_API void freddy_free(void *memory);
+
+/* --- Inboxes ------------------------------------------------------------ */
+
+/* Where the events of calls arrive: one for each Lua state or C thread. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_inbox_new(freddy_inbox **out,
+                                                  freddy_error *err);
+
+/* Cancel every call that reports here, deliver nothing any more, and drop
+ * the caller's reference. Never waits. */
+FREDDY_API void freddy_inbox_free(freddy_inbox *inbox);
+
+/* 1 when an event is waiting. One atomic load. */
+FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
+
+/* Block until an event is waiting or `seconds` have passed (negative: for
+ * ever). Returns 1 when one is waiting, else 0. Signals do not end it. */
+FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
+
+/* A descriptor that is readable while events wait. Owned by the inbox: only
+ * poll it. The same one at each call; -1 (and `err`) when there is none to
+ * be had. */
+FREDDY_API int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err);
+
+/* 1 when the inbox was used by a process of which this one is a fork: it is
+ * dead here, and a new one is needed. Any thread, never blocks. */
+FREDDY_API int freddy_inbox_forked(const freddy_inbox *inbox);
+
+typedef enum freddy_event_type {
+  FREDDY_HEAD = 1,  /* streamed calls: status and headers are known */
+  FREDDY_DATA,      /* streamed calls: a piece of the decoded body */
+  FREDDY_PROGRESS,  /* calls with `progress`: the counters moved */
+  FREDDY_NEED_BODY, /* calls with `body_reader`: answer with the bytes */
+  FREDDY_DONE       /* the last one, always, exactly once */
+} freddy_event_type;
+
+typedef struct freddy_event {
+  freddy_event_type type;
+  freddy_call *call; /* borrowed */
+  void *user;        /* freddy_request.user */
+  /* FREDDY_DATA: borrowed until the next freddy_inbox_next of this inbox, or
+   * until the call is freed. */
+  const char *data;
+  size_t size;
+  /* FREDDY_NEED_BODY: the id to answer, and how many bytes at most. */
+  uint32_t question;
+  size_t wanted;
+  /* FREDDY_PROGRESS: bytes so far; a total is -1 while unknown. */
+  int64_t sent, send_total, received, receive_total;
+} freddy_event;
+
+/* Take the next event. Round-robin over the calls, so that a busy stream
+ * starves nobody. Returns 1 and fills `event`, or 0 when there is none.
+ * Never blocks. */
+FREDDY_API int freddy_inbox_next(freddy_inbox *inbox, freddy_event *event);
+
+/* --- Calls -------------------------------------------------------------- */
+
+/* Turns a large JSON body into a document off the caller's thread. The
+ * functions run on the I/O thread and must not touch Lua. */
+typedef struct freddy_decoder {
+  /* A new document, or NULL with `err` filled. `body` is borrowed. */
+  void *(*decode)(const char *body, size_t size, freddy_error *err);
+  void (*release)(void *document);
+  size_t threshold; /* smaller bodies are left to the caller */
+} freddy_decoder;
+
+typedef enum freddy_auth {
+  FREDDY_AUTH_DEFAULT = 0, /* to the client's own origin only */
+  FREDDY_AUTH_OFF,         /* never */
+  FREDDY_AUTH_ALWAYS       /* to another origin too */
+} freddy_auth;
+
+/* All zero but `method` and `path`. Everything is copied before
+ * freddy_start returns, but `decoder`, which must outlive the process's use
+ * of it (a static). */
+typedef struct freddy_request {
+  const char *method; /* NULL: GET. A token (RFC 9110 9.1) */
+  const char *path;   /* "/v1/models?limit=5", or a full URL */
+  const char *const *headers; /* name, value, ..., NULL; win over the
+                                 client's. Credential headers are refused */
+  const char *body;   /* NULL: none */
+  size_t body_size;
+  int body_reader;    /* 1: the body is asked for by FREDDY_NEED_BODY */
+  int64_t reader_size; /* of a reader body; -1: unknown, sent chunked */
+  freddy_auth auth;
+  const char *api_key; /* for this request, instead of the client's own;
+                          NULL: the client's */
+  freddy_timeouts timeout; /* 0 in a field: the client's */
+  size_t max_body;    /* 0: the client's */
+  int stream;         /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
+  int progress;       /* 1: FREDDY_PROGRESS as well */
+  const freddy_decoder *decoder; /* NULL: none */
+  void *user;         /* given back in every event */
+} freddy_request;
+
+/* Start sending `req` on `client`; its events arrive in `inbox`. Never
+ * blocks.
+ *
+ * out   a new call, owned by the caller (freddy_call_free).
+ * err   optional; filled on failure.
+ *
+ * Returns FREDDY_OK, or FREDDY_EMISUSE, FREDDY_EMISSING_CREDENTIALS,
+ * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_EQUEUE_FULL, FREDDY_ENOMEM: then
+ * nothing was sent and no event follows. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_start(freddy_client *client,
+                                              freddy_inbox *inbox,
+                                              const freddy_request *req,
+                                              freddy_call **out,
+                                              freddy_error *err);
+
+/* A call that does nothing but end (FREDDY_DONE, no error) after `seconds`.
+ * For hosts that sleep on the same inbox. Never blocks. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
+                                                    double seconds, void *user,
+                                                    freddy_call **out,
+                                                    freddy_error *err);
+
+/* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
+ * is in the inbox before this returns, unless the call had ended already.
+ * Never blocks; may be repeated. */
+FREDDY_API void freddy_call_cancel(freddy_call *call);
+
+/* Answer a FREDDY_NEED_BODY. `data` is copied. size 0 with data not NULL is
+ * the end of the body; data NULL: the reader failed, and the call ends with
+ * FREDDY_EBODY. An answer to a question that is no longer asked is dropped.
+ * Returns FREDDY_OK, FREDDY_EMISUSE (more than was wanted), FREDDY_ENOMEM. */
+FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,
+                                  const char *data, size_t size);
+
+/* Drop the caller's reference; a call still in flight is cancelled and
+ * delivers nothing more. Never waits. */
+FREDDY_API void freddy_call_free(freddy_call *call);
+
+/* 1 once FREDDY_DONE was taken from the inbox. */
+FREDDY_API int freddy_call_done(const freddy_call *call);
+
+/* What follows is valid after FREDDY_DONE (status and headers: from
+ * FREDDY_HEAD on) and borrowed until the call is freed. */
+
+/* Why there is no whole answer; NULL when there is one. */
+FREDDY_API const freddy_error *freddy_call_error(const freddy_call *call);
+
+/* The status, or 0 when none arrived. Present beside an error as well, when
+ * the answer failed after its head. */
+FREDDY_API int freddy_call_status(const freddy_call *call);
+
+/* Header `index` in order of arrival, or 0 past the end. Trailers are kept
+ * apart and not given here. */
+FREDDY_API int freddy_call_header(const freddy_call *call, size_t index,
+                                  const char **name, const char **value);
+
+/* The first value of header `name` (case ignored), or NULL. */
+FREDDY_API const char *freddy_call_header_get(const freddy_call *call,
+                                              const char *name);
+
+/* The decoded body of a call that was not streamed; never NULL, and
+ * NUL-terminated for convenience. */
+FREDDY_API const char *freddy_call_body(const freddy_call *call,
+                                        size_t *size);
+
+/* The decoder's document, or NULL when it was not asked, or failed (then
+ * `err`, optional, is filled). Owned by the call. */
+FREDDY_API void *freddy_call_document(const freddy_call *call,
+                                      freddy_error *err);
+
+typedef struct freddy_stats {
+  double dns, connect, tls, first_byte, total; /* seconds from the start of
+                       the last attempt; `total` from freddy_start */
+  int attempts;      /* 1 and up; 0 when nothing was ever sent */
+  int http_version;  /* 10, 11, 20; 0 when unknown */
+  int reused;        /* 1: on a connection that was open already */
+  int64_t sent, received; /* body bytes on the wire */
+} freddy_stats;
+
+FREDDY_API void freddy_call_stats(const freddy_call *call,
+                                  freddy_stats *stats);
+
+/* The URL that was asked for, without userinfo. */
+FREDDY_API const char *freddy_call_url(const freddy_call *call);
+
+/* --- The process -------------------------------------------------------- */
+
+typedef struct freddy_engine_stats {
+  uint64_t requests, attempts, failures; /* since the engine started */
+  uint64_t connections_opened, connections_reused;
+  uint64_t bytes_sent, bytes_received;
+  uint32_t in_flight, parked_lookups, waiting; /* now */
+} freddy_engine_stats;
+
+/* All zero when no engine runs. Never blocks on I/O. */
+FREDDY_API void freddy_engine_stats_get(freddy_engine_stats *stats);
+
+/* End all calls with FREDDY_ECLOSED, stop and join the engine and the I/O
+ * thread and free what they own. Blocks, for at most as long as one turn of
+ * the engine. For hosts and leak checkers that want the threads gone; a
+ * later request starts a new engine. Not to be called from two threads at
+ * once. */
+FREDDY_API void freddy_shutdown(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

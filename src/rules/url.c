@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT */
+#include "rules/url.h"
+
+#include <string.h>
+
+#include "base/ascii.h"
+#include "base/error.h"
+#include "base/ip.h"
+
+enum {
+  PORT_HTTP = 80,
+  PORT_HTTPS = 443,
+  MAX_PORT = 65535,
+  MAX_HOST = 253, /* RFC 1035 2.3.4, without the trailing dot */
+  MAX_LABEL = 63
+};
+
+/* RFC 3986 2.3 */
+static int is_unreserved(char c) {
+  return fy_is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static int same_text(struct fy_span a, struct fy_span b) {
+  size_t i;
+
+  if (a.size != b.size) {
+    return 0;
+  }
+  for (i = 0; i < a.size; i++) {
+    if (fy_lower(a.data[i]) != fy_lower(b.data[i])) {
+      return 0;
+    }
+  }
+  return 1;
+}
+
+static int span_is(struct fy_span span, const char *text) {
+  struct fy_span other = {text, strlen(text)};
+
+  return same_text(span, other);
+}
+
+static size_t find_any(const char *text, size_t size, const char *any) {
+  size_t i;
+
+  for (i = 0; i < size; i++) {
+    if (text[i] && strchr(any, text[i])) {
+      return i;
+    }
+  }
+  return size;
+}
+
+static int refuse(freddy_error *err, const char *reason, const char *message) {
+  return fy_error_set(err, FREDDY_EMISUSE, reason, "%s", message);
+}
+
+static int ipv4(struct fy_span host, unsigned char out[4]) {
+  return fy_ip4_parse(host.data, host.size, out);
+}
+
+static int ipv6(struct fy_span host, unsigned char out[16]) {
+  return fy_ip6_parse(host.data, host.size, out);
+}
+
+/* Digits, or 0x and hex: resolvers and other parsers may read a host whose
+ * last label is one as an IPv4 address, each in its own way. */
+static int is_number(const char *label, size_t size) {
+  size_t i;
+
+  if (size >= 2 && label[0] == '0' && fy_lower(label[1]) == 'x') {
+    for (i = 2; i < size && fy_hex_value(label[i]) >= 0; i++) {
+    }
+    return i == size;
+  }
+  for (i = 0; i < size && fy_is_digit(label[i]); i++) {
+  }
+  return size && i == size;
+}
+
+static int name_is_good(struct fy_span host) {
+  unsigned char quad[4];
+  size_t end = host.size;
+  size_t label = 0;
+  size_t i;
+
+  if (end && host.data[end - 1] == '.') { /* the root's, RFC 1034 3.1 */
+    end--;
+  }
+  if (!end || end > MAX_HOST) {
+    return 0;
+  }
+  for (i = 0; i < end; i++) {
+    char c = host.data[i];
+
+    if (c == '.') {
+      if (i == label || i - label > MAX_LABEL) {
+        return 0;
+      }
+      label = i + 1;
+    } else if (!fy_is_alnum(c) && c != '-' && c != '_') {
+      return 0;
+    }
+  }
+  if (end == label || end - label > MAX_LABEL) {
+    return 0;
+  }
+  return !is_number(host.data + label, end - label) || ipv4(host, quad);
+}
+
+static int split_port(struct fy_span text, struct fy_url *out,
+                      freddy_error *err) {
+  unsigned port = 0;
+  size_t i;
+
+  if (!text.size) { /* "host:" is "host", RFC 3986 3.2.3 */
+    return FREDDY_OK;
+  }
+  for (i = 0; i < text.size; i++) {
+    if (!fy_is_digit(text.data[i])) {
+      return refuse(err, "port", "the port of a URL must be a number");
+    }
+    port = port * 10 + (unsigned)(text.data[i] - '0');
+    if (port > MAX_PORT) {
+      break;
+    }
+  }
+  if (!port || port > MAX_PORT) {
+    return refuse(err, "port", "the port of a URL must be 1 to 65535");
+  }
+  out->port = port;
+  return FREDDY_OK;
+}
+
+static int split_authority(struct fy_span text, struct fy_url *out,
+                           freddy_error *err) {
+  struct fy_span port = {text.data + text.size, 0};
+  unsigned char address[16];
+  size_t end;
+
+  if (memchr(text.data, '@', text.size)) {
+    return refuse(err, "userinfo",
+                  "a URL must not hold a user name or a password");
+  }
+  out->host_is_ipv6 = text.size && text.data[0] == '[';
+  end = find_any(text.data, text.size, out->host_is_ipv6 ? "]" : ":");
+  out->host.data = text.data + out->host_is_ipv6;
+  out->host.size = end - (size_t)out->host_is_ipv6;
+  if (out->host_is_ipv6) {
+    if (end == text.size || !ipv6(out->host, address)) {
+      return refuse(err, "host", "the URL's host is no IPv6 address");
+    }
+    end++; /* the bracket */
+  } else if (!name_is_good(out->host)) {
+    return refuse(err, "host", "the URL's host is not a valid name");
+  }
+  if (end < text.size) {
+    if (text.data[end] != ':') {
+      return refuse(err, "host", "the URL's host is not a valid name");
+    }
+    port.data = text.data + end + 1;
+    port.size = text.size - end - 1;
+  }
+  return split_port(port, out, err);
+}
+
+static int check_bytes(const char *text, size_t size, freddy_error *err) {
+  size_t i;
+
+  for (i = 0; i < size; i++) {
+    if (fy_is_control(text[i])) {
+      return refuse(err, "control", "a URL must not hold control characters");
+    }
+    if (text[i] == ' ') {
+      return refuse(err, "space", "a URL must not hold spaces");
+    }
+  }
+  return FREDDY_OK;
+}
+
+/* The length of "https://" or "http://" at the start, or 0. */
+static size_t scheme_size(const char *text, size_t size, int *https) {
+  struct fy_span start = {text, 8};
+
+  *https = size >= 8 && span_is(start, "https://");
+  if (*https) {
+    return 8;
+  }
+  start.size = 7;
+  return size >= 7 && span_is(start, "http://") ? 7 : 0;
+}
+
+int fy_url_split(const char *text, size_t size, struct fy_url *out,
+                 freddy_error *err) {
+  struct fy_span authority;
+  size_t at;
+  size_t end;
+  int rc;
+
+  memset(out, 0, sizeof(*out));
+  rc = check_bytes(text, size, err);
+  if (rc) {
+    return rc;
+  }
+  at = scheme_size(text, size, &out->https);
+  if (!at) {
+    return refuse(err, "scheme",
+                  "a URL must begin with https:// (or http://)");
+  }
+  out->port = out->https ? PORT_HTTPS : PORT_HTTP;
+  end = at + find_any(text + at, size - at, "/?#");
+  authority.data = text + at;
+  authority.size = end - at;
+  rc = split_authority(authority, out, err);
+  if (rc) {
+    return rc;
+  }
+  out->path.data = text + end;
+  out->path.size = find_any(text + end, size - end, "?#");
+  end += out->path.size;
+  out->query.data = text + end;
+  if (end < size && text[end] == '?') {
+    out->query.data = text + end + 1;
+    out->query.size = find_any(text + end + 1, size - end - 1, "#");
+  }
+  return FREDDY_OK;
+}
+
+int fy_url_same_origin(const struct fy_url *a, const struct fy_url *b) {
+  unsigned char left[16];
+  unsigned char right[16];
+
+  if (a->https != b->https || a->port != b->port ||
+      a->host_is_ipv6 != b->host_is_ipv6) {
+    return 0;
+  }
+  if (a->host_is_ipv6) { /* "::1" and "0:0::1" are one host */
+    return ipv6(a->host, left) && ipv6(b->host, right) &&
+           memcmp(left, right, sizeof(left)) == 0;
+  }
+  return same_text(a->host, b->host);
+}
+
+int fy_url_is_loopback(const struct fy_url *url) {
+  static const unsigned char loopback[16] = {[15] = 1};
+  unsigned char bytes[16];
+
+  if (url->host_is_ipv6) {
+    return ipv6(url->host, bytes) &&
+           memcmp(bytes, loopback, sizeof(loopback)) == 0;
+  }
+  return (ipv4(url->host, bytes) && bytes[0] == 127) ||
+         span_is(url->host, "localhost");
+}
+
+int fy_url_is_literal(const struct fy_url *url) {
+  unsigned char bytes[4];
+
+  return url->host_is_ipv6 || ipv4(url->host, bytes) ||
+         span_is(url->host, "localhost");
+}
+
+static int add_percent(struct fy_buf *out, char c) {
+  static const char hex[] = "0123456789ABCDEF";
+  unsigned char byte = (unsigned char)c;
+  char text[3] = {'%', hex[byte >> 4], hex[byte & 15]};
+
+  return fy_buf_add(out, text, sizeof(text));
+}
+
+/* pchar, "/" and "?" (RFC 3986 3.3, 3.4), or "%XX" that is there already. */
+static int stays(const char *text, size_t size, size_t at) {
+  char c = text[at];
+
+  if (c == '%') {
+    return size - at > 2 && fy_hex_value(text[at + 1]) >= 0 &&
+           fy_hex_value(text[at + 2]) >= 0;
+  }
+  return is_unreserved(c) || (c && strchr("!$&'()*+,;=:@/?", c));
+}
+
+static int add_path(struct fy_buf *out, const char *text, size_t size) {
+  size_t start = 0;
+  int rc = FREDDY_OK;
+  size_t i;
+
+  for (i = 0; i < size && !rc; i++) {
+    if (fy_is_control(text[i])) {
+      return FREDDY_EMISUSE;
+    }
+    if (stays(text, size, i)) {
+      continue;
+    }
+    rc = fy_buf_add(out, text + start, i - start);
+    if (!rc) {
+      rc = add_percent(out, text[i]);
+    }
+    start = i + 1;
+  }
+  return rc ? rc : fy_buf_add(out, text + start, size - start);
+}
+
+static int add_origin(struct fy_buf *out, const struct fy_url *url) {
+  int six = url->host_is_ipv6;
+  unsigned usual = url->https ? PORT_HTTPS : PORT_HTTP;
+  int rc;
+
+  rc = fy_buf_addf(out, "%s://%s", url->https ? "https" : "http",
+                   six ? "[" : "");
+  if (!rc) {
+    rc = fy_buf_add(out, url->host.data, url->host.size);
+  }
+  if (!rc && six) {
+    rc = fy_buf_adds(out, "]");
+  }
+  if (!rc && url->port != usual) {
+    rc = fy_buf_addf(out, ":%u", url->port);
+  }
+  return rc;
+}
+
+/* Undo what was appended since `size`, so that a failure leaves no half. */
+static int keep(struct fy_buf *out, size_t size, int rc) {
+  if (rc && out->data) {
+    out->size = size;
+    out->data[size] = '\0';
+  }
+  return rc;
+}
+
+int fy_url_join(const struct fy_url *base, const char *path, size_t size,
+                struct fy_buf *out) {
+  size_t before = out->size;
+  size_t front = base->path.size;
+  int rc;
+
+  if (!size || path[0] != '/') {
+    return FREDDY_EMISUSE;
+  }
+  while (front && base->path.data[front - 1] == '/') {
+    front--;
+  }
+  rc = add_origin(out, base);
+  if (!rc) {
+    rc = add_path(out, base->path.data, front);
+  }
+  if (!rc) {
+    rc = add_path(out, path, size);
+  }
+  return keep(out, before, rc);
+}
+
+int fy_url_encode(const char *text, size_t size, struct fy_buf *out) {
+  size_t before = out->size;
+  size_t start = 0;
+  int dots;
+  int rc = FREDDY_OK;
+  size_t i;
+
+  dots = (size == 1 && text[0] == '.') ||
+         (size == 2 && text[0] == '.' && text[1] == '.');
+  for (i = 0; i < size && !rc; i++) {
+    if (!dots && is_unreserved(text[i])) {
+      continue;
+    }
+    rc = fy_buf_add(out, text + start, i - start);
+    if (!rc) {
+      rc = add_percent(out, text[i]);
+    }
+    start = i + 1;
+  }
+  if (!rc) {
+    rc = fy_buf_add(out, text + start, size - start);
+  }
+  return keep(out, before, rc);
+}
