@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* A resolver that hangs: this program is its own getaddrinfo, which libcurl's
+ * resolver threads call. Nothing may wait for it but its own calls. */
+#include <errno.h>
+#include <netdb.h>
+
+#include "engine_util.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static int hanging; /* look-ups under way */
+static int worst;   /* the most there ever were */
+static int release_all;
+static int answered;
+
+int getaddrinfo(const char *name, const char *service,
+                const struct addrinfo *hints, struct addrinfo **out) {
+  struct {
+    struct addrinfo info;
+    struct sockaddr_in address;
+  } *made;
+
+  (void)service;
+  (void)hints;
+  if (strncmp(name, "slow", 4) != 0) {
+    return EAI_NONAME;
+  }
+  pthread_mutex_lock(&lock);
+  hanging++;
+  worst = hanging > worst ? hanging : worst;
+  while (!release_all) {
+    pthread_cond_wait(&cond, &lock);
+  }
+  hanging--;
+  answered++;
+  pthread_mutex_unlock(&lock);
+  made = calloc(1, sizeof(*made));
+  made->address.sin_family = AF_INET;
+  made->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  made->info.ai_family = AF_INET;
+  made->info.ai_socktype = SOCK_STREAM;
+  made->info.ai_addr = (struct sockaddr *)&made->address;
+  made->info.ai_addrlen = sizeof(made->address);
+  *out = &made->info;
+  return 0;
+}
+
+void freeaddrinfo(struct addrinfo *info) {
+  free(info);
+}
+
+static void set_release(int value) {
+  pthread_mutex_lock(&lock);
+  release_all = value;
+  worst = 0;
+  answered = 0;
+  pthread_cond_broadcast(&cond);
+  pthread_mutex_unlock(&lock);
+}
+
+static int read_int(const int *value) {
+  int now;
+
+  pthread_mutex_lock(&lock);
+  now = *value;
+  pthread_mutex_unlock(&lock);
+  return now;
+}
+
+static int serve(struct loopback *server, int fd,
+                 const struct loop_request *req, int nth) {
+  (void)server;
+  (void)req;
+  (void)nth;
+  return loop_answer(fd, 200, "", "hello") == 0;
+}
+
+static unsigned parked(void) {
+  freddy_engine_stats stats;
+
+  freddy_engine_stats_get(&stats);
+  return stats.parked_lookups;
+}
+
+static void check_others_go_on(struct rig *rig) {
+  freddy_request req = {.path = "/hello"};
+  freddy_call *call = rig_start(rig, &req);
+
+  rig_done(rig->inbox, call);
+  CHECK_INT(freddy_call_status(call), 200);
+  freddy_call_free(call);
+}
+
+static freddy_call *start_slow(struct rig *rig, const char *host,
+                               double connect) {
+  char url[128];
+  freddy_request req = {.path = url, .timeout = {.connect = connect}};
+
+  snprintf(url, sizeof(url), "https://%s:1/", host);
+  return rig_start(rig, &req);
+}
+
+static void test_unknown_name(struct rig *rig) {
+  freddy_call *call = start_slow(rig, "nobody.test", 0);
+
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "resolve");
+  CHECK_INT(freddy_call_error(call)->sent, 0);
+  freddy_call_free(call);
+}
+
+static void test_cancel_is_at_once(struct rig *rig) {
+  freddy_event event;
+
+  set_release(0);
+  for (int i = 0; i < 1000; i++) {
+    freddy_call *call = start_slow(rig, "slow.test", 0);
+
+    if (i < 4) {
+      EVENTUALLY(read_int(&hanging) == i + 1);
+    }
+    freddy_call_cancel(call);
+    CHECK(freddy_inbox_next(rig->inbox, &event));
+    CHECK_TEXT(rig_kind(call), "cancelled");
+    freddy_call_free(call);
+  }
+  check_others_go_on(rig);
+  EVENTUALLY(parked() == 4);
+  CHECK_INT(read_int(&worst), 4); /* per host name */
+}
+
+static void test_bound_on_all(struct rig *rig) {
+  freddy_call *calls[40];
+  char host[64];
+
+  for (int i = 0; i < 40; i++) {
+    snprintf(host, sizeof(host), "slow%d.test", i);
+    calls[i] = start_slow(rig, host, 0);
+  }
+  EVENTUALLY(read_int(&hanging) == 16);
+  check_others_go_on(rig);
+  CHECK_INT(read_int(&worst), 16);
+  for (int i = 0; i < 40; i++) {
+    freddy_call_free(calls[i]);
+  }
+  check_others_go_on(rig);
+  CHECK_INT(read_int(&worst), 16);
+  EVENTUALLY(parked() == 16);
+}
+
+static void test_waiting_spends_connect_time(struct rig *rig) {
+  freddy_call *call = start_slow(rig, "slow.test", 0.05);
+
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "timeout");
+  CHECK_TEXT(rig_reason(call), "connect");
+  freddy_call_free(call);
+}
+
+static void test_release(void) {
+  set_release(1);
+  EVENTUALLY(parked() == 0);
+  CHECK_INT(read_int(&hanging), 0);
+}
+
+/* A burst to a fresh name asks for it at most four times. */
+static void test_burst_shares_the_lookup(struct rig *rig) {
+  freddy_call *calls[50];
+  freddy_event event;
+
+  set_release(1);
+  for (int i = 0; i < 50; i++) {
+    calls[i] = start_slow(rig, "slow-burst.test", 0);
+  }
+  for (int i = 0; i < 50; i++) {
+    CHECK(rig_event(rig->inbox, &event)); /* refused: nobody on port 1 */
+    CHECK_TEXT(rig_kind(event.call), "connect");
+  }
+  CHECK(read_int(&answered) >= 1 && read_int(&answered) <= 4);
+  for (int i = 0; i < 50; i++) {
+    freddy_call_free(calls[i]);
+  }
+}
+
+/* freddy_shutdown does not wait for the name server either. */
+static void test_shutdown(struct rig *rig) {
+  freddy_call *call;
+
+  set_release(0);
+  call = start_slow(rig, "slow-end.test", 0);
+  EVENTUALLY(read_int(&hanging) == 1);
+  freddy_shutdown();
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "closed");
+  CHECK_INT(read_int(&hanging), 1);
+  freddy_call_free(call);
+  check_others_go_on(rig);
+  set_release(1);
+  EVENTUALLY(read_int(&hanging) == 0);
+}
+
+int main(void) {
+  struct rig rig;
+
+  rig_open(&rig, serve);
+  test_unknown_name(&rig);
+  test_cancel_is_at_once(&rig);
+  test_bound_on_all(&rig);
+  test_waiting_spends_connect_time(&rig);
+  test_release();
+  test_burst_shares_the_lookup(&rig);
+  test_shutdown(&rig);
+  rig_close(&rig);
+  return unit_end();
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Streamed answers and bodies that are asked for: order, backpressure,
+ * fairness, and the questions that only the host can answer. */
+#include "engine_util.h"
+
+enum { BIG = 12 * 1024 * 1024 };
+
+static unsigned char nth_byte(size_t n) {
+  return (unsigned char)(n * 31 + n / 251);
+}
+
+static int send_big(struct loopback *server, int fd) {
+  char block[8192];
+  char head[128];
+  int n = snprintf(head, sizeof(head),
+                   "HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n", BIG);
+
+  if (loop_write(fd, head, (size_t)n)) {
+    return 0;
+  }
+  for (size_t at = 0; at < BIG; at += sizeof(block)) {
+    for (size_t i = 0; i < sizeof(block); i++) {
+      block[i] = (char)nth_byte(at + i);
+    }
+    if (loop_write(fd, block, sizeof(block))) {
+      return 0;
+    }
+    atomic_fetch_add(&server->written, (long)sizeof(block));
+  }
+  return 1;
+}
+
+static int serve(struct loopback *server, int fd,
+                 const struct loop_request *req, int nth) {
+  char text[128];
+
+  (void)nth;
+  if (strcmp(req->path, "/big") == 0) {
+    return send_big(server, fd);
+  }
+  if (strcmp(req->path, "/drip") == 0) {
+    loop_write(fd, "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", 46);
+    for (int i = 0; i < 20; i++) {
+      loop_write(fd, "3\r\nabc\r\n", 8);
+    }
+    return loop_write(fd, "0\r\nTrailer: x\r\n\r\n", 17) == 0;
+  }
+  if (strcmp(req->path, "/error") == 0) {
+    return loop_answer(fd, 500, "", "it broke") == 0;
+  }
+  snprintf(text, sizeof(text), "%s %zu %d", req->method, req->body_size,
+           strstr(req->head, "chunked") != NULL);
+  return loop_answer(fd, 200, "", text) == 0;
+}
+
+static void test_order_and_bytes(struct rig *rig) {
+  freddy_request req = {.path = "/big", .stream = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+  size_t got = 0;
+  size_t wrong = 0;
+
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_HEAD);
+  CHECK_INT(freddy_call_status(call), 200);
+  CHECK(!freddy_call_done(call));
+  while (rig_event(rig->inbox, &event) && event.type == FREDDY_DATA) {
+    for (size_t i = 0; i < event.size; i++) {
+      wrong += (unsigned char)event.data[i] != nth_byte(got + i);
+    }
+    got += event.size;
+  }
+  CHECK_INT(event.type, FREDDY_DONE);
+  CHECK_TEXT(rig_kind(call), "ok");
+  CHECK_INT(got, BIG);
+  CHECK_INT(wrong, 0);
+  freddy_call_free(call);
+}
+
+/* Waits until the server has not got rid of a byte for a while: the engine
+ * reads no more, and the kernel's buffers are full. */
+static long settle(struct loopback *server) {
+  struct timespec pause = {0, 50000000};
+  long before = -1;
+
+  while (before != atomic_load(&server->written)) {
+    before = atomic_load(&server->written);
+    nanosleep(&pause, NULL);
+  }
+  return before;
+}
+
+static void test_backpressure(struct rig *rig) {
+  freddy_options options = {.api_key = "k", .buffer = 256 * 1024};
+  freddy_client *client = rig_client(rig->server->port, &options);
+  freddy_request req = {.path = "/big", .stream = 1};
+  freddy_request quick = {.path = "/echo"};
+  freddy_call *call, *other;
+  freddy_event event;
+  size_t got = 0;
+
+  atomic_store(&rig->server->written, 0);
+  CHECK_INT(freddy_start(client, rig->inbox, &req, &call, NULL), FREDDY_OK);
+  /* Half of it at most is in our buffer and the kernel's (some MB). */
+  CHECK(settle(rig->server) < BIG / 2 + BIG / 4);
+  /* Nobody else is held up. */
+  other = rig_start(rig, &quick);
+  while (rig_event(rig->inbox, &event) && event.call != other) {
+    got += event.size;
+  }
+  CHECK_INT(freddy_call_status(other), 200);
+  CHECK(got < BIG / 2);
+  while (rig_event(rig->inbox, &event) && event.type != FREDDY_DONE) {
+    got += event.size;
+  }
+  CHECK_INT(got, BIG);
+  CHECK_TEXT(rig_kind(call), "ok");
+  freddy_call_free(other);
+  freddy_call_free(call);
+  freddy_client_free(client);
+}
+
+static unsigned in_flight(void) {
+  freddy_engine_stats stats;
+
+  freddy_engine_stats_get(&stats);
+  return stats.in_flight;
+}
+
+/* With a busy stream undrained, another call's single event comes second. */
+static void test_fairness(struct rig *rig) {
+  freddy_request big = {.path = "/big", .stream = 1};
+  freddy_request quick = {.path = "/echo"};
+  freddy_call *stream = rig_start(rig, &big);
+  freddy_call *other;
+  freddy_event event;
+  int turn = 0;
+
+  settle(rig->server);
+  other = rig_start(rig, &quick);
+  /* Nothing is drained meanwhile, so this reads the engine's own state. */
+  EVENTUALLY(in_flight() == 1);
+  while (rig_event(rig->inbox, &event) && event.call != other) {
+    turn++;
+  }
+  CHECK(turn <= 2);
+  freddy_call_free(stream);
+  freddy_call_free(other);
+}
+
+static void test_small_pieces(struct rig *rig) {
+  freddy_request req = {.path = "/drip", .stream = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+  size_t got = 0;
+
+  while (rig_event(rig->inbox, &event) && event.type != FREDDY_DONE) {
+    got += event.size;
+  }
+  CHECK_INT(got, 60);
+  CHECK(freddy_call_header_get(call, "trailer") == NULL);
+  freddy_call_free(call);
+}
+
+/* An answer that is no success is an ordinary answer, with its body. */
+static void test_error_is_not_streamed(struct rig *rig) {
+  freddy_request req = {.path = "/error", .stream = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_DONE);
+  CHECK_INT(freddy_call_status(call), 500);
+  CHECK_TEXT(freddy_call_body(call, NULL), "it broke");
+  freddy_call_free(call);
+}
+
+static void test_free_while_paused(struct rig *rig) {
+  freddy_request req = {.path = "/big", .stream = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+
+  settle(rig->server);
+  CHECK(rig_event(rig->inbox, &event));
+  freddy_call_free(call);
+  CHECK_INT(freddy_inbox_next(rig->inbox, &event), 0);
+  call = rig_start(rig, &req);
+  settle(rig->server);
+  freddy_call_cancel(call);
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "cancelled");
+  freddy_call_free(call);
+  EVENTUALLY(atomic_load(&rig->server->open) <= 2);
+}
+
+/* --- Bodies that are asked for ------------------------------------------ */
+
+struct reader_row {
+  int64_t size;
+  size_t gives; /* bytes in all */
+  int fails;
+  const char *kind, *body;
+};
+
+static size_t give(freddy_event *event, const struct reader_row *row,
+                   size_t given) {
+  static char block[65536 + 1];
+  size_t left = row->gives - given;
+  size_t size = left < event->wanted ? left : event->wanted;
+
+  if (row->fails && given) {
+    CHECK_INT(freddy_call_answer(event->call, event->question, NULL, 0), 0);
+    return 0;
+  }
+  CHECK_INT(freddy_call_answer(event->call, event->question, block,
+                               event->wanted + 1),
+            FREDDY_EMISUSE);
+  CHECK_INT(freddy_call_answer(event->call, event->question + 1, block, 1),
+            FREDDY_OK); /* not asked: dropped */
+  CHECK_INT(freddy_call_answer(event->call, event->question, block, size),
+            FREDDY_OK);
+  return size;
+}
+
+static void test_readers(struct rig *rig) {
+  static const struct reader_row rows[] = {
+      {200000, 200000, 0, "ok", "POST 200000 0"},
+      {-1, 200000, 0, "ok", "POST 200000 1"},
+      {0, 0, 0, "ok", "POST 0 0"},
+      {-1, 0, 0, "ok", "POST 0 1"},
+      {200000, 100, 0, "body", ""},
+      {100, 200, 0, "body", ""},
+      {-1, 200000, 1, "body", ""},
+  };
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    freddy_request req = {.method = "POST",
+                          .path = "/upload",
+                          .body_reader = 1,
+                          .reader_size = rows[i].size};
+    freddy_call *call = rig_start(rig, &req);
+    freddy_event event;
+    size_t given = 0;
+
+    UNIT_CASE("reader %zu", i);
+    while (rig_event(rig->inbox, &event) && event.type == FREDDY_NEED_BODY) {
+      given += give(&event, &rows[i], given);
+    }
+    CHECK_INT(event.type, FREDDY_DONE);
+    CHECK_TEXT(rig_kind(call), rows[i].kind);
+    CHECK_TEXT(freddy_call_body(call, NULL), rows[i].body);
+    freddy_call_free(call);
+  }
+  UNIT_CASE("%s", "");
+}
+
+static void test_unanswered_question(struct rig *rig) {
+  freddy_request req = {.method = "POST",
+                        .path = "/upload",
+                        .body_reader = 1,
+                        .reader_size = -1,
+                        .timeout = {.total = 0.1}};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_NEED_BODY);
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_reason(call), "total");
+  CHECK_INT(freddy_call_answer(call, event.question, "late", 4), FREDDY_OK);
+  freddy_call_free(call);
+}
+
+static void test_progress(struct rig *rig) {
+  freddy_request req = {.path = "/big", .progress = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+  int64_t last = 0;
+  int seen = 0;
+
+  while (rig_event(rig->inbox, &event) && event.type == FREDDY_PROGRESS) {
+    CHECK(event.received >= last);
+    last = event.received;
+    seen += event.received > 0;
+  }
+  CHECK(seen > 0);
+  CHECK_TEXT(rig_kind(call), "ok");
+  freddy_call_free(call);
+}
+
+int main(void) {
+  struct rig rig;
+
+  rig_open(&rig, serve);
+  test_order_and_bytes(&rig);
+  test_backpressure(&rig);
+  test_fairness(&rig);
+  test_small_pieces(&rig);
+  test_error_is_not_streamed(&rig);
+  test_free_while_paused(&rig);
+  test_readers(&rig);
+  test_unanswered_question(&rig);
+  test_progress(&rig);
+  rig_close(&rig);
+  return unit_end();
+}

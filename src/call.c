@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* The public entry points: calls. */
+#include "net/call.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "net/engine.h"
+
+static const freddy_error forked_error = {
+    .code = FREDDY_EFORKED, .message = "the call belongs to another process"};
+
+static int is_forked(const freddy_call *call) {
+  return call->generation != fy_engine_generation();
+}
+
+void freddy_call_cancel(freddy_call *call) {
+  if (call && !is_forked(call)) {
+    fy_call_cancel(call);
+  }
+}
+
+int freddy_call_answer(freddy_call *call, uint32_t question, const char *data,
+                       size_t size) {
+  return is_forked(call) ? FREDDY_EFORKED
+                         : fy_call_reply(call, question, data, size);
+}
+
+void freddy_call_free(freddy_call *call) {
+  if (!call || is_forked(call)) {
+    return;
+  }
+  fy_call_abandon(call);
+  fy_call_unref(call);
+}
+
+int freddy_call_done(const freddy_call *call) {
+  return atomic_load(&call->done_taken) || is_forked(call);
+}
+
+const freddy_error *freddy_call_error(const freddy_call *call) {
+  if (!atomic_load(&call->done_taken)) {
+    return is_forked(call) ? &forked_error : NULL;
+  }
+  return call->error.code == FREDDY_OK ? NULL : &call->error;
+}
+
+static int has_head(const freddy_call *call) {
+  return atomic_load(&call->published) >= FY_HEAD_ONLY &&
+         call->answer.headers.complete;
+}
+
+static int has_all(const freddy_call *call) {
+  return atomic_load(&call->published) == FY_ALL;
+}
+
+int freddy_call_status(const freddy_call *call) {
+  return has_head(call) ? call->answer.headers.status : 0;
+}
+
+int freddy_call_header(const freddy_call *call, size_t index,
+                       const char **name, const char **value) {
+  return has_head(call) &&
+         fy_headers_at(&call->answer.headers, index, name, value);
+}
+
+const char *freddy_call_header_get(const freddy_call *call,
+                                   const char *name) {
+  return has_head(call) ? fy_headers_get(&call->answer.headers, name) : NULL;
+}
+
+const char *freddy_call_body(const freddy_call *call, size_t *size) {
+  int present = has_all(call) && call->answer.body.data;
+
+  if (size) {
+    *size = present ? call->answer.body.size : 0;
+  }
+  return present ? call->answer.body.data : "";
+}
+
+void *freddy_call_document(const freddy_call *call, freddy_error *err) {
+  if (!has_all(call)) {
+    return NULL;
+  }
+  if (!call->answer.document && err &&
+      call->answer.document_error.code != FREDDY_OK) {
+    *err = call->answer.document_error;
+  }
+  return call->answer.document;
+}
+
+void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
+  memset(stats, 0, sizeof(*stats));
+  if (has_all(call)) {
+    *stats = call->answer.stats;
+  } else {
+    stats->attempts = atomic_load(&call->attempts);
+  }
+}
+
+const char *freddy_call_url(const freddy_call *call) {
+  return call->ask.url ? call->ask.url : "";
+}

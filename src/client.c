@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* The public entry points: clients, inboxes and the process. */
+#include "net/client.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "config.h"
+#include "net/engine.h"
+#include "net/inbox.h"
+#include "rules/header.h"
+
+static const char DEFAULT_BASE_URL[] = "https://api.freddy.aitronos.com";
+static const char DEFAULT_KEY_HEADER[] = "api-key";
+static const char DEFAULT_USER_AGENT[] = "freddy/" FREDDY_VERSION;
+
+enum { MAX_KEY_HEADER = 256, MIN_TAIL_SECRET = 20 };
+
+const char *freddy_version(void) {
+  return FREDDY_VERSION;
+}
+
+void freddy_free(void *memory) {
+  fy_free(memory);
+}
+
+/* --- Making a client ---------------------------------------------------- */
+
+static int set_base_url(struct freddy_client *client, const char *text,
+                        freddy_error *err) {
+  int rc = fy_config_copy(text ? text : DEFAULT_BASE_URL, &client->base_url,
+                          err);
+
+  if (rc == FREDDY_OK) {
+    rc = fy_config_url("base_url", client->base_url, &client->base, err);
+  }
+  if (rc == FREDDY_OK && client->base.query.size) {
+    rc = fy_error_set(err, FREDDY_EMISUSE, NULL,
+                      "base_url: a query cannot stand here");
+  }
+  return rc;
+}
+
+static int set_key_header(struct freddy_client *client, const char *name,
+                          freddy_error *err) {
+  size_t size;
+
+  name = name ? name : DEFAULT_KEY_HEADER;
+  size = strlen(name);
+  if (!fy_header_is_token(name, size) || size > MAX_KEY_HEADER ||
+      fy_header_owner(name, size, NULL) == FY_HEADER_OURS) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "key_header: not a header that can carry a key");
+  }
+  return fy_config_copy(name, &client->key_header, err);
+}
+
+static int set_user_agent(struct freddy_client *client, const char *text,
+                          freddy_error *err) {
+  text = text ? text : DEFAULT_USER_AGENT;
+  if (!fy_header_is_value(text, strlen(text))) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "user_agent: has control characters or blanks at its "
+                        "ends");
+  }
+  return fy_config_copy(text, &client->user_agent, err);
+}
+
+static int has_control(const char *text) {
+  for (; *text; text++) {
+    if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int set_proxy(struct freddy_client *client, const char *text,
+                     freddy_error *err) {
+  static const char *const schemes[] = {"http://", "https://", "socks5://",
+                                        "socks5h://", NULL};
+  const char *const *scheme = schemes;
+
+  if (!text) {
+    return FREDDY_OK;
+  }
+  while (*scheme && strncmp(text, *scheme, strlen(*scheme)) != 0) {
+    scheme++;
+  }
+  if (!*scheme || has_control(text) || !text[strlen(*scheme)]) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "proxy: not an http, https, socks5 or socks5h URL");
+  }
+  return fy_config_copy(text, &client->proxy, err);
+}
+
+static int set_ca_file(struct freddy_client *client, const char *path,
+                       freddy_error *err) {
+  if (path && (!*path || has_control(path))) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL, "ca_file: not a path");
+  }
+  return fy_config_copy(path, &client->ca_file, err);
+}
+
+static int set_headers(struct freddy_client *client,
+                       const char *const *headers, freddy_error *err) {
+  struct fy_buf lines;
+  int rc;
+
+  fy_buf_init(&lines, FY_MAX_REQUEST_HEADERS);
+  rc = fy_config_headers(headers, client->key_header, &lines,
+                         &client->header_count, err);
+  if (rc == FREDDY_OK) {
+    client->headers = fy_buf_take(&lines, NULL);
+  }
+  fy_buf_clear(&lines);
+  return rc;
+}
+
+static int set_credential(struct freddy_client *client,
+                          const freddy_options *opts, freddy_error *err) {
+  freddy_credential kind = opts->api_key ? FREDDY_API_KEY : FREDDY_TOKEN;
+  const char *text = opts->api_key ? opts->api_key : opts->token;
+  int rc;
+
+  if (opts->api_key && opts->token) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "api_key and token: a client has one credential");
+  }
+  if (!text) {
+    return FREDDY_OK;
+  }
+  rc = fy_config_secret(kind, client->key_header, text, strlen(text),
+                        &client->secret, err);
+  if (rc == FREDDY_OK) {
+    client->kind = kind;
+  }
+  return rc;
+}
+
+int freddy_client_new(const freddy_options *opts, freddy_client **out,
+                      freddy_error *err) {
+  static const freddy_options defaults;
+  struct freddy_client *client;
+  int rc;
+
+  *out = NULL;
+  opts = opts ? opts : &defaults;
+  rc = fy_engine_prepare(err);
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  client = fy_client_new();
+  if (!client) {
+    return fy_error_nomem(err);
+  }
+  client->timeout = opts->timeout;
+  client->http1 = opts->http1;
+  client->max_body = opts->max_body ? opts->max_body : FY_MAX_BODY;
+  client->buffer = opts->buffer ? opts->buffer : FY_MAX_BUFFER;
+  if ((rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
+      (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&
+      (rc = set_user_agent(client, opts->user_agent, err)) == FREDDY_OK &&
+      (rc = set_proxy(client, opts->proxy, err)) == FREDDY_OK &&
+      (rc = set_ca_file(client, opts->ca_file, err)) == FREDDY_OK &&
+      (rc = set_headers(client, opts->headers, err)) == FREDDY_OK &&
+      (rc = fy_config_timeouts(&opts->timeout, err)) == FREDDY_OK &&
+      (rc = set_credential(client, opts, err)) == FREDDY_OK) {
+    *out = client;
+  } else {
+    fy_client_unref(client);
+  }
+  return rc;
+}
+
+/* --- Its life ----------------------------------------------------------- */
+
+static int is_forked(const _Atomic uint64_t *used) {
+  uint64_t generation = atomic_load(used);
+
+  return generation && generation != fy_engine_generation();
+}
+
+void freddy_client_close(freddy_client *client) {
+  struct fy_engine *engine = fy_engine_running();
+
+  if (!client || atomic_exchange(&client->closed, 1) ||
+      is_forked(&client->generation)) {
+    return;
+  }
+  if (engine && atomic_load(&client->generation)) {
+    fy_engine_post(engine, &client->post, FY_CLIENT_CLOSE);
+  }
+}
+
+void freddy_client_free(freddy_client *client) {
+  if (!client) {
+    return;
+  }
+  freddy_client_close(client);
+  if (!is_forked(&client->generation)) {
+    fy_client_unref(client);
+  }
+}
+
+int freddy_client_set_credential(freddy_client *client,
+                                 freddy_credential kind, const char *secret,
+                                 size_t size, freddy_error *err) {
+  struct fy_secret *made = NULL;
+  int rc = FREDDY_OK;
+
+  if (is_forked(&client->generation)) {
+    return fy_error_set(err, FREDDY_EFORKED, NULL,
+                        "the client belongs to another process");
+  }
+  if (atomic_load(&client->closed)) {
+    return fy_error_set(err, FREDDY_ECLOSED, NULL, "the client is closed");
+  }
+  if (kind != FREDDY_NONE) {
+    rc = fy_config_secret(kind, client->key_header, secret, size, &made, err);
+  }
+  if (rc == FREDDY_OK &&
+      fy_client_set_secret(client, kind, made) != FREDDY_OK) {
+    rc = fy_error_nomem(err);
+  }
+  return rc;
+}
+
+freddy_credential freddy_client_credential(freddy_client *client,
+                                           char *tail) {
+  freddy_credential kind;
+  struct fy_secret *secret;
+  size_t size;
+
+  if (tail) {
+    tail[0] = '\0';
+  }
+  if (is_forked(&client->generation)) {
+    return FREDDY_NONE;
+  }
+  kind = fy_client_kind(client, &secret);
+  if (secret && tail) {
+    size = fy_secret_bare_size(secret);
+    if (size >= MIN_TAIL_SECRET) {
+      memcpy(tail, fy_secret_bare(secret) + size - 4, 5);
+    }
+  }
+  fy_secret_unref(secret);
+  return kind;
+}
+
+int freddy_client_redact(freddy_client *client, const char *text, size_t size,
+                         char **out, size_t *out_size) {
+  *out = fy_strndup(text, size);
+  if (!*out) {
+    return FREDDY_ENOMEM;
+  }
+  if (is_forked(&client->generation)) {
+    size = 0; /* the lock may be held by a thread that is not here */
+  } else {
+    size = fy_client_redact(client, *out, size);
+  }
+  (*out)[size] = '\0';
+  if (out_size) {
+    *out_size = size;
+  }
+  return FREDDY_OK;
+}
+
+/* --- Inboxes ------------------------------------------------------------ */
+
+int freddy_inbox_new(freddy_inbox **out, freddy_error *err) {
+  *out = fy_inbox_new(err);
+  return *out ? FREDDY_OK : FREDDY_ENOMEM;
+}
+
+void freddy_inbox_free(freddy_inbox *inbox) {
+  struct fy_engine *engine = fy_engine_running();
+
+  if (!inbox || is_forked(&inbox->generation)) {
+    return;
+  }
+  fy_inbox_cut(inbox);
+  if (engine && atomic_load(&inbox->generation)) {
+    fy_engine_post(engine, &inbox->post, FY_INBOX_CLOSE);
+  }
+  fy_inbox_unref(inbox);
+}
+
+int freddy_inbox_ready(const freddy_inbox *inbox) {
+  return atomic_load_explicit(&inbox->ready, memory_order_acquire);
+}
+
+int freddy_inbox_wait(freddy_inbox *inbox, double seconds) {
+  return is_forked(&inbox->generation) ? 0 : fy_inbox_wait(inbox, seconds);
+}
+
+int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
+  if (is_forked(&inbox->generation)) {
+    fy_error_set(err, FREDDY_EFORKED, NULL,
+                 "the inbox belongs to another process");
+    return -1;
+  }
+  return fy_inbox_fd(inbox, err);
+}
+
+int freddy_inbox_forked(const freddy_inbox *inbox) {
+  return is_forked(&inbox->generation);
+}
+
+int freddy_inbox_next(freddy_inbox *inbox, freddy_event *event) {
+  return is_forked(&inbox->generation) ? 0 : fy_inbox_next(inbox, event);
+}
+
+/* --- The process -------------------------------------------------------- */
+
+void freddy_engine_stats_get(freddy_engine_stats *stats) {
+  struct fy_engine *engine = fy_engine_running();
+
+  memset(stats, 0, sizeof(*stats));
+  if (!engine) {
+    return;
+  }
+  stats->requests = atomic_load(&engine->requests);
+  stats->attempts = atomic_load(&engine->attempts);
+  stats->failures = atomic_load(&engine->failures);
+  stats->connections_opened = atomic_load(&engine->opened);
+  stats->connections_reused = atomic_load(&engine->reused);
+  stats->bytes_sent = atomic_load(&engine->bytes_sent);
+  stats->bytes_received = atomic_load(&engine->bytes_received);
+  stats->in_flight = atomic_load(&engine->in_flight);
+  stats->parked_lookups = atomic_load(&engine->parked);
+  stats->waiting = atomic_load(&engine->waiting);
+}
+
+void freddy_shutdown(void) {
+  fy_engine_shutdown();
+}

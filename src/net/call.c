@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/call.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "net/client.h"
+#include "net/engine.h"
+#include "net/transfer.h"
+
+enum { CHUNK_ROOM = 16 * 1024 };
+
+static void post_ref(struct fy_post *post) {
+  fy_call_ref((struct freddy_call *)post);
+}
+
+static void post_unref(struct fy_post *post) {
+  fy_call_unref((struct freddy_call *)post);
+}
+
+static const struct fy_post_type call_type = {fy_call_handle, post_ref,
+                                              post_unref};
+
+struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
+  struct freddy_call *call = fy_calloc(1, sizeof(*call));
+
+  if (!call) {
+    return NULL;
+  }
+  call->post.type = &call_type;
+  atomic_store(&call->refs, 1);
+  call->inbox = fy_inbox_ref(inbox);
+  call->user = user;
+  fy_headers_init(&call->answer.headers, FY_MAX_HEADERS);
+  return call;
+}
+
+struct freddy_call *fy_call_ref(struct freddy_call *call) {
+  atomic_fetch_add(&call->refs, 1);
+  return call;
+}
+
+static void free_chunks(struct fy_chunk *chunk) {
+  while (chunk) {
+    struct fy_chunk *next = chunk->next;
+
+    fy_free(chunk);
+    chunk = next;
+  }
+}
+
+static void free_ask(struct fy_ask *ask) {
+  fy_free(ask->method);
+  fy_free(ask->url);
+  fy_free(ask->host);
+  fy_free(ask->headers);
+  fy_free(ask->body);
+  fy_secret_unref(ask->key);
+}
+
+static void free_call(struct freddy_call *call) {
+  free_ask(&call->ask);
+  free_chunks(call->chunk_first);
+  fy_free(call->reply);
+  fy_secret_unref(call->carried);
+  fy_headers_clear(&call->answer.headers);
+  fy_buf_clear(&call->answer.body);
+  if (call->answer.document) {
+    call->ask.decoder->release(call->answer.document);
+  }
+  if (call->client) {
+    fy_client_unref(call->client);
+  }
+  fy_inbox_unref(call->inbox);
+  fy_free(call);
+}
+
+static void run_free(struct fy_io_job *job) {
+  free_call((struct freddy_call *)((char *)job -
+                                   offsetof(struct freddy_call, job)));
+}
+
+void fy_call_unref(struct freddy_call *call) {
+  if (!call || atomic_fetch_sub(&call->refs, 1) != 1) {
+    return;
+  }
+  /* A large document takes milliseconds to free: not on this thread. */
+  call->job.run = run_free;
+  if (!call->answer.document || fy_io_post(&call->job)) {
+    free_call(call);
+  }
+}
+
+int fy_call_end(struct freddy_call *call, const freddy_error *error,
+                int published) {
+  int first;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  first = !call->ended;
+  if (first) {
+    call->ended = 1;
+    call->question_open = 0;
+    if (published > call->published) {
+      call->published = published;
+    }
+    if (error) {
+      call->error = *error;
+    }
+    call->out |= FY_OUT_DONE;
+    fy_inbox_list(call->inbox, call);
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+  return first;
+}
+
+void fy_call_cancel(struct freddy_call *call) {
+  freddy_error error = {.code = FREDDY_OK};
+
+  fy_error_set(&error, FREDDY_ECANCELLED, NULL, "the call was cancelled");
+  error.sent = atomic_load(&call->sent);
+  if (fy_call_end(call, &error, FY_NOTHING)) {
+    fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
+  }
+}
+
+void fy_call_abandon(struct freddy_call *call) {
+  struct fy_chunk *chunks;
+  int ended;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  call->abandoned = 1;
+  ended = call->ended;
+  call->ended = 1;
+  fy_inbox_unlist(call->inbox, call);
+  chunks = call->chunk_first;
+  call->chunk_first = call->chunk_last = NULL;
+  call->undrained = 0;
+  pthread_mutex_unlock(&call->inbox->lock);
+  free_chunks(chunks);
+  if (!ended) {
+    fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
+  }
+}
+
+/* Nothing is told of a call that has ended. The caller holds the lock. */
+static void tell(struct freddy_call *call, unsigned what) {
+  if (!call->ended) {
+    call->out |= what;
+    fy_inbox_list(call->inbox, call);
+  }
+}
+
+void fy_call_tell_head(struct freddy_call *call) {
+  pthread_mutex_lock(&call->inbox->lock);
+  if (!call->ended) {
+    call->published = FY_HEAD_ONLY;
+  }
+  tell(call, FY_OUT_HEAD);
+  pthread_mutex_unlock(&call->inbox->lock);
+}
+
+int fy_call_is_full(struct freddy_call *call) {
+  int full;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  full = !call->ended && call->undrained >= call->ask.buffer;
+  call->paused = full;
+  pthread_mutex_unlock(&call->inbox->lock);
+  return full;
+}
+
+static struct fy_chunk *chunk_new(const char *data, size_t size,
+                                  size_t room) {
+  struct fy_chunk *chunk = fy_malloc(sizeof(*chunk) + room);
+
+  if (!chunk) {
+    return NULL;
+  }
+  chunk->next = NULL;
+  chunk->size = size;
+  chunk->room = room;
+  memcpy(chunk->data, data, size);
+  return chunk;
+}
+
+/* The caller holds the lock. */
+static int append_data(struct freddy_call *call, const char *data,
+                       size_t size) {
+  struct fy_chunk *last = call->chunk_last;
+
+  if (last && last->room - last->size >= size) {
+    memcpy(last->data + last->size, data, size);
+    last->size += size;
+    return FREDDY_OK;
+  }
+  last = chunk_new(data, size, size > CHUNK_ROOM ? size : CHUNK_ROOM);
+  if (!last) {
+    return FREDDY_ENOMEM;
+  }
+  if (call->chunk_last) {
+    call->chunk_last->next = last;
+  } else {
+    call->chunk_first = last;
+  }
+  call->chunk_last = last;
+  return FREDDY_OK;
+}
+
+int fy_call_tell_data(struct freddy_call *call, const char *data,
+                      size_t size) {
+  int rc = FREDDY_OK;
+
+  if (size == 0) {
+    return FREDDY_OK;
+  }
+  pthread_mutex_lock(&call->inbox->lock);
+  if (!call->ended) {
+    rc = append_data(call, data, size);
+    if (rc == FREDDY_OK) {
+      call->undrained += size;
+      tell(call, FY_OUT_DATA);
+    }
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+  return rc;
+}
+
+void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
+                           int64_t send_total, int64_t received,
+                           int64_t receive_total) {
+  int64_t now[4] = {sent, send_total, received, receive_total};
+
+  pthread_mutex_lock(&call->inbox->lock);
+  if (memcmp(call->progress, now, sizeof(now)) != 0) {
+    memcpy(call->progress, now, sizeof(now));
+    tell(call, FY_OUT_PROGRESS);
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+}
+
+void fy_call_ask(struct freddy_call *call, size_t wanted) {
+  pthread_mutex_lock(&call->inbox->lock);
+  if (!call->ended && !call->question_open) {
+    call->question++;
+    call->question_open = 1;
+    call->wanted = wanted;
+    tell(call, FY_OUT_QUESTION);
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+}
+
+int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk) {
+  int rc = 0;
+
+  *chunk = NULL;
+  pthread_mutex_lock(&call->inbox->lock);
+  if (call->reply_failed) {
+    rc = -1;
+  } else if (call->reply) {
+    *chunk = call->reply;
+    call->reply = NULL;
+    rc = 1;
+  } else if (call->reply_end) {
+    rc = 1;
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+  return rc;
+}
+
+int fy_call_reply(struct freddy_call *call, uint32_t question,
+                  const char *data, size_t size) {
+  struct fy_chunk *chunk = NULL;
+  int taken = 0;
+  int rc = FREDDY_OK;
+
+  if (size > FY_MAX_READ) {
+    return FREDDY_EMISUSE; /* never is more wanted */
+  }
+  if (data && size) {
+    chunk = chunk_new(data, size, size);
+    if (!chunk) {
+      return FREDDY_ENOMEM;
+    }
+  }
+  pthread_mutex_lock(&call->inbox->lock);
+  if (!call->ended && call->question_open && question == call->question) {
+    if (size > call->wanted) {
+      rc = FREDDY_EMISUSE;
+    } else {
+      taken = 1;
+      call->question_open = 0;
+      call->reply = chunk;
+      call->reply_failed = data == NULL;
+      call->reply_end = data && size == 0;
+    }
+  }
+  pthread_mutex_unlock(&call->inbox->lock);
+  if (taken) {
+    fy_engine_post(call->engine, &call->post, FY_CALL_ANSWER);
+  } else {
+    fy_free(chunk);
+  }
+  return rc;
+}
+
+/* The oldest chunk becomes the one that the host looks at. */
+static void take_data(struct freddy_call *call, freddy_event *event,
+                      int *resume) {
+  struct fy_chunk *chunk = call->chunk_first;
+
+  call->chunk_first = chunk->next;
+  if (!call->chunk_first) {
+    call->chunk_last = NULL;
+    call->out &= ~(unsigned)FY_OUT_DATA;
+  }
+  call->undrained -= chunk->size;
+  if (call->paused && !call->ended &&
+      call->undrained <= call->ask.buffer / 2) {
+    call->paused = 0;
+    *resume = 1;
+  }
+  call->inbox->held = chunk;
+  event->type = FREDDY_DATA;
+  event->data = chunk->data;
+  event->size = chunk->size;
+}
+
+void fy_call_next_event(struct freddy_call *call, freddy_event *event,
+                        int *resume) {
+  memset(event, 0, sizeof(*event));
+  event->call = call;
+  event->user = call->user;
+  if (call->out & FY_OUT_HEAD) {
+    call->out &= ~(unsigned)FY_OUT_HEAD;
+    event->type = FREDDY_HEAD;
+  } else if (call->out & FY_OUT_DATA) {
+    take_data(call, event, resume);
+  } else if (call->out & FY_OUT_PROGRESS) {
+    call->out &= ~(unsigned)FY_OUT_PROGRESS;
+    event->type = FREDDY_PROGRESS;
+    event->sent = call->progress[0];
+    event->send_total = call->progress[1];
+    event->received = call->progress[2];
+    event->receive_total = call->progress[3];
+  } else if (call->out & FY_OUT_QUESTION && !call->ended) {
+    call->out &= ~(unsigned)FY_OUT_QUESTION;
+    event->type = FREDDY_NEED_BODY;
+    event->question = call->question;
+    event->wanted = call->wanted;
+  } else {
+    call->out = 0;
+    event->type = FREDDY_DONE;
+    atomic_store(&call->done_taken, 1);
+  }
+}

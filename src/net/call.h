@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* One call, from freddy_start to FREDDY_DONE: what was asked (immutable),
+ * what the engine does with it, and what it has to tell (its outbox, under
+ * the inbox's lock). */
+#ifndef FY_NET_CALL_H
+#define FY_NET_CALL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/secret.h"
+#include "freddy.h"
+#include "net/inbox.h"
+#include "net/io_thread.h"
+#include "net/post.h"
+#include "net/timers.h"
+#include "rules/header.h"
+
+struct fy_transfer;
+
+/* A piece of a streamed body that waits to be drained. */
+struct fy_chunk {
+  struct fy_chunk *next;
+  size_t size;
+  size_t room;
+  char data[];
+};
+
+/* What is needed to send it; copied at the start. */
+struct fy_ask {
+  char *method;
+  char *url;             /* absolute */
+  char *host;            /* lower case; what would be looked up */
+  int https;
+  int literal;           /* 1: no look-up needed */
+  int localhost;         /* 1: pinned to loopback */
+  unsigned port;
+  char *headers;         /* "Name: value\0" lines, then "\0" */
+  size_t header_count;
+  char *body;
+  size_t body_size;
+  int has_body;
+  int reader;
+  int64_t reader_size;
+  int send_credential;
+  struct fy_secret *key; /* instead of the client's; whole header line */
+  fy_time connect, first_byte, stall, total;
+  size_t max_body;
+  size_t buffer;
+  int stream;
+  int progress;
+  const freddy_decoder *decoder;
+};
+
+struct fy_answer {
+  struct fy_headers headers;
+  struct fy_buf body;
+  freddy_stats stats;
+  void *document;
+  freddy_error document_error;
+};
+
+/* How much of the answer the host may look at. */
+enum { FY_NOTHING, FY_HEAD_ONLY, FY_ALL };
+
+/* What waits in a call's outbox, in this order. */
+enum {
+  FY_OUT_HEAD = 1,
+  FY_OUT_DATA = 2,
+  FY_OUT_PROGRESS = 4,
+  FY_OUT_QUESTION = 8,
+  FY_OUT_DONE = 16
+};
+
+struct freddy_call {
+  struct fy_post post;
+  atomic_int refs;
+  uint64_t generation;
+  freddy_client *client; /* NULL: a timer */
+  struct freddy_inbox *inbox;
+  void *user;
+  struct fy_ask ask;
+
+  /* the engine's */
+  struct fy_engine *engine;
+  struct fy_transfer *transfer;
+  struct freddy_call *prev, *next_in_flight;
+  struct fy_timer total;
+  int in_flight;
+  fy_time started;
+  struct fy_secret *carried; /* the credential of the last attempt */
+  int streaming;             /* 1: a 2xx of a streamed call */
+  struct fy_answer answer;   /* the host's once published */
+  struct fy_io_job job;
+  freddy_error failure;      /* while the I/O thread finishes the answer */
+
+  atomic_int attempts;
+  atomic_int sent;
+
+  /* the outbox, under inbox->lock */
+  struct freddy_call *next_listed;
+  int listed;
+  unsigned out;
+  atomic_int published;
+  int ended;
+  int abandoned;
+  int paused; /* the transfer waits for room */
+  freddy_error error;
+  struct fy_chunk *chunk_first, *chunk_last;
+  size_t undrained;
+  int64_t progress[4];
+  uint32_t question; /* the id of the last one asked */
+  int question_open;
+  size_t wanted;
+  struct fy_chunk *reply; /* what a reader answered; NULL data: see below */
+  int reply_failed;
+  int reply_end;
+
+  atomic_int done_taken;
+};
+
+/* What can be wished of a call. */
+enum {
+  FY_CALL_START = 1,
+  FY_CALL_CANCEL = 2,
+  FY_CALL_RESUME = 4,
+  FY_CALL_ANSWER = 8
+};
+
+struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user);
+struct freddy_call *fy_call_ref(struct freddy_call *call);
+void fy_call_unref(struct freddy_call *call);
+
+/* End the call: publish the answer up to `published` and list FREDDY_DONE.
+ * `error` is borrowed; NULL: none. The first end wins: 0 when it had ended
+ * before. Any thread. */
+int fy_call_end(struct freddy_call *call, const freddy_error *error,
+                int published);
+
+/* The host cancels; or drops its reference, and hears nothing more. */
+void fy_call_cancel(struct freddy_call *call);
+void fy_call_abandon(struct freddy_call *call);
+
+/* What is wished of a call (fy_post_type.handle). Engine thread. */
+void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
+                    unsigned wishes);
+
+/* End a call that is in flight, from the engine's side: its transfer is
+ * broken off, `error` delivered. Engine thread. */
+void fy_call_stop(struct freddy_call *call, const freddy_error *error);
+
+/* The engine's side of the outbox. */
+void fy_call_tell_head(struct freddy_call *call);
+/* 1 when there is no room: the transfer has to pause. */
+int fy_call_is_full(struct freddy_call *call);
+/* FREDDY_OK or FREDDY_ENOMEM. */
+int fy_call_tell_data(struct freddy_call *call, const char *data,
+                      size_t size);
+void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
+                           int64_t send_total, int64_t received,
+                           int64_t receive_total);
+void fy_call_ask(struct freddy_call *call, size_t wanted);
+/* Take the reply: 1 and the chunk (owned by the caller; NULL at the end of
+ * the body), 0 when there is none yet, -1 when the reader failed. */
+int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk);
+
+/* The host's answer to a question. */
+int fy_call_reply(struct freddy_call *call, uint32_t question,
+                  const char *data, size_t size);
+
+/* Fill `event` with the next thing in the outbox; the caller holds the lock
+ * and `out` is not empty. Sets *resume when a paused transfer has room
+ * again. */
+void fy_call_next_event(struct freddy_call *call, freddy_event *event,
+                        int *resume);
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/client.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/engine.h"
+#include "rules/redact.h"
+
+static void post_ref(struct fy_post *post) {
+  fy_client_ref((struct freddy_client *)post);
+}
+
+static void post_unref(struct fy_post *post) {
+  fy_client_unref((struct freddy_client *)post);
+}
+
+static void post_handle(struct fy_engine *engine, struct fy_post *post,
+                        unsigned wishes) {
+  (void)wishes;
+  fy_engine_drop_calls(engine, (struct freddy_client *)post, NULL);
+}
+
+static const struct fy_post_type client_type = {post_handle, post_ref,
+                                                post_unref};
+
+struct freddy_client *fy_client_new(void) {
+  struct freddy_client *client = fy_calloc(1, sizeof(*client));
+
+  if (!client) {
+    return NULL;
+  }
+  client->post.type = &client_type;
+  atomic_store(&client->refs, 1);
+  pthread_mutex_init(&client->lock, NULL);
+  return client;
+}
+
+struct freddy_client *fy_client_ref(struct freddy_client *client) {
+  atomic_fetch_add(&client->refs, 1);
+  return client;
+}
+
+void fy_client_unref(struct freddy_client *client) {
+  if (!client || atomic_fetch_sub(&client->refs, 1) != 1) {
+    return;
+  }
+  for (size_t i = 0; i < client->other_count; i++) {
+    fy_secret_unref(client->others[i]);
+  }
+  fy_free(client->others);
+  fy_secret_unref(client->secret);
+  fy_free(client->base_url);
+  fy_free(client->key_header);
+  fy_free(client->user_agent);
+  fy_free(client->ca_file);
+  fy_free(client->proxy);
+  fy_free(client->headers);
+  pthread_mutex_destroy(&client->lock);
+  fy_free(client);
+}
+
+freddy_credential fy_client_kind(struct freddy_client *client,
+                                 struct fy_secret **secret) {
+  freddy_credential kind;
+
+  pthread_mutex_lock(&client->lock);
+  kind = client->kind;
+  if (secret) {
+    *secret = client->secret ? fy_secret_ref(client->secret) : NULL;
+  }
+  pthread_mutex_unlock(&client->lock);
+  return kind;
+}
+
+/* Forget those that no call carries any more. The caller holds the lock. */
+static void prune(struct freddy_client *client) {
+  size_t kept = 0;
+
+  for (size_t i = 0; i < client->other_count; i++) {
+    if (fy_secret_is_shared(client->others[i])) {
+      client->others[kept++] = client->others[i];
+    } else {
+      fy_secret_unref(client->others[i]);
+    }
+  }
+  client->other_count = kept;
+}
+
+/* Room for one more. The caller holds the lock. */
+static int make_room(struct freddy_client *client) {
+  struct fy_secret **others;
+  size_t room = client->other_room ? 2 * client->other_room : 8;
+
+  prune(client);
+  if (client->other_count < client->other_room) {
+    return FREDDY_OK;
+  }
+  others = fy_realloc(client->others, room * sizeof(struct fy_secret *));
+  if (!others) {
+    return FREDDY_ENOMEM;
+  }
+  client->others = others;
+  client->other_room = room;
+  return FREDDY_OK;
+}
+
+int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
+                         struct fy_secret *secret) {
+  int rc;
+
+  pthread_mutex_lock(&client->lock);
+  rc = make_room(client);
+  if (rc == FREDDY_OK) {
+    if (client->secret) {
+      client->others[client->other_count++] = client->secret;
+    }
+    client->secret = secret;
+    client->kind = kind;
+    prune(client);
+  } else {
+    fy_secret_unref(secret);
+  }
+  pthread_mutex_unlock(&client->lock);
+  return rc;
+}
+
+static int same_text(const struct fy_secret *a, const struct fy_secret *b) {
+  return fy_secret_size(a) == fy_secret_size(b) &&
+         memcmp(fy_secret_text(a), fy_secret_text(b), fy_secret_size(a)) == 0;
+}
+
+/* The one that is known already with this text, or NULL. */
+static struct fy_secret *find_same(struct freddy_client *client,
+                                   const struct fy_secret *secret) {
+  if (client->secret && same_text(client->secret, secret)) {
+    return client->secret;
+  }
+  for (size_t i = 0; i < client->other_count; i++) {
+    if (same_text(client->others[i], secret)) {
+      return client->others[i];
+    }
+  }
+  return NULL;
+}
+
+int fy_client_note_secret(struct freddy_client *client,
+                          struct fy_secret **secret) {
+  struct fy_secret *known;
+  int rc = FREDDY_OK;
+
+  pthread_mutex_lock(&client->lock);
+  known = find_same(client, *secret);
+  if (known) {
+    fy_secret_unref(*secret);
+    *secret = fy_secret_ref(known);
+  } else {
+    rc = make_room(client);
+    if (rc == FREDDY_OK) {
+      client->others[client->other_count++] = fy_secret_ref(*secret);
+    }
+  }
+  pthread_mutex_unlock(&client->lock);
+  return rc;
+}
+
+struct masks {
+  struct fy_secret **secrets;
+  struct fy_span *spans;
+  size_t count;
+};
+
+static int masks_allocate(struct masks *masks, size_t count) {
+  masks->count = 0;
+  masks->secrets = fy_calloc(count + 1, sizeof(struct fy_secret *));
+  masks->spans = fy_calloc(count + 1, sizeof(*masks->spans));
+  return masks->secrets && masks->spans ? FREDDY_OK : FREDDY_ENOMEM;
+}
+
+static void masks_add(struct masks *masks, struct fy_secret *secret) {
+  masks->secrets[masks->count] = fy_secret_ref(secret);
+  masks->spans[masks->count].data = fy_secret_bare(secret);
+  masks->spans[masks->count].size = fy_secret_bare_size(secret);
+  masks->count++;
+}
+
+static int masks_open(struct masks *masks, struct freddy_client *client) {
+  int rc;
+
+  pthread_mutex_lock(&client->lock);
+  rc = masks_allocate(masks, client->other_count + 1);
+  if (rc == FREDDY_OK) {
+    if (client->secret) {
+      masks_add(masks, client->secret);
+    }
+    for (size_t i = 0; i < client->other_count; i++) {
+      masks_add(masks, client->others[i]);
+    }
+  }
+  pthread_mutex_unlock(&client->lock);
+  return rc;
+}
+
+static void masks_close(struct masks *masks) {
+  for (size_t i = 0; i < masks->count; i++) {
+    fy_secret_unref(masks->secrets[i]);
+  }
+  fy_free(masks->secrets);
+  fy_free(masks->spans);
+}
+
+size_t fy_client_redact(struct freddy_client *client, char *text,
+                        size_t size) {
+  struct masks masks;
+
+  if (masks_open(&masks, client) == FREDDY_OK) {
+    size = fy_redact(text, size, masks.spans, masks.count);
+  } else {
+    size = 0; /* rather nothing than a secret */
+  }
+  masks_close(&masks);
+  return size;
+}
+
+/* The fields stand as "name\0value\0" one behind the other: masked ones get
+ * shorter, and what follows moves up. */
+static void redact_headers(struct fy_headers *headers,
+                           const struct masks *masks) {
+  char *from = headers->text.data;
+  char *to = from;
+
+  for (size_t i = 0; i < 2 * headers->count; i++) {
+    size_t size = strlen(from);
+    size_t masked = fy_redact(from, size, masks->spans, masks->count);
+
+    memmove(to, from, masked);
+    to[masked] = '\0';
+    to += masked + 1;
+    from += size + 1;
+  }
+  headers->text.size = (size_t)(to - headers->text.data);
+}
+
+static void redact_body(struct fy_buf *body, const struct masks *masks) {
+  body->size = fy_redact(body->data, body->size, masks->spans, masks->count);
+  body->data[body->size] = '\0';
+}
+
+void fy_client_redact_call(struct freddy_client *client,
+                           struct freddy_call *call) {
+  struct fy_answer *answer = &call->answer;
+  struct masks masks;
+
+  if (masks_open(&masks, client) != FREDDY_OK) {
+    fy_headers_clear(&answer->headers);
+    fy_buf_clear(&answer->body);
+  } else if (masks.count) {
+    if (answer->headers.count) {
+      redact_headers(&answer->headers, &masks);
+    }
+    if (answer->body.size) {
+      redact_body(&answer->body, &masks);
+    }
+  }
+  masks_close(&masks);
+}

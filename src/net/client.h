@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engine has to know of a client: where to, with which credential
+ * and by which rules. All but the credential is immutable. */
+#ifndef FY_NET_CLIENT_H
+#define FY_NET_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "freddy.h"
+#include "net/post.h"
+#include "rules/url.h"
+
+struct freddy_call;
+
+struct freddy_client {
+  struct fy_post post;
+  atomic_int refs;
+  _Atomic uint64_t generation; /* of the first request; 0: none yet */
+  atomic_int closed;
+
+  char *base_url;
+  struct fy_url base; /* views into base_url */
+  char *key_header;
+  char *user_agent;
+  char *ca_file;
+  char *proxy;
+  char *headers; /* "Name: value\0" lines */
+  size_t header_count;
+  freddy_timeouts timeout;
+  int http1;
+  size_t max_body;
+  size_t buffer;
+
+  pthread_mutex_t lock; /* what follows */
+  freddy_credential kind;
+  struct fy_secret *secret; /* the whole header line */
+  /* Secrets that were replaced, or given for one request, while calls that
+   * carry them live: what the redactor has to know beside `secret`. */
+  struct fy_secret **others;
+  size_t other_count, other_room;
+};
+
+/* What can be wished of a client. */
+enum { FY_CLIENT_CLOSE = 1 };
+
+/* A client with nothing set; NULL when there is no memory. */
+struct freddy_client *fy_client_new(void);
+struct freddy_client *fy_client_ref(struct freddy_client *client);
+void fy_client_unref(struct freddy_client *client);
+
+/* What kind of credential there is, and (unless `secret` is NULL) a new
+ * reference to it, NULL for none. */
+freddy_credential fy_client_kind(struct freddy_client *client,
+                                 struct fy_secret **secret);
+
+/* Replace the credential; `secret` is stolen. FREDDY_OK or FREDDY_ENOMEM,
+ * and then nothing has changed. */
+int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
+                         struct fy_secret *secret);
+
+/* Let the redactor know a secret of one request. One that it knows already
+ * takes its place in *secret. FREDDY_OK or FREDDY_ENOMEM. */
+int fy_client_note_secret(struct freddy_client *client,
+                          struct fy_secret **secret);
+
+/* Mask every known secret in `text`, in place; the new size. */
+size_t fy_client_redact(struct freddy_client *client, char *text,
+                        size_t size);
+
+/* Mask them in all that can be reached from a failed call. */
+void fy_client_redact_call(struct freddy_client *client,
+                           struct freddy_call *call);
+
+#endif

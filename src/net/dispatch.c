@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* What the engine does with a call: begin, go on, end. */
+#include <stddef.h>
+
+#include "base/error.h"
+#include "net/call.h"
+#include "net/engine.h"
+#include "net/outcome.h"
+#include "net/transfer.h"
+
+static void total_fire(struct fy_timer *timer, fy_time now) {
+  struct freddy_call *call =
+      (struct freddy_call *)((char *)timer -
+                             offsetof(struct freddy_call, total));
+  freddy_error err = {.code = FREDDY_OK};
+
+  (void)now;
+  if (call->client) {
+    fy_error_set(&err, FREDDY_ETIMEOUT, "total", "not done within %g s",
+                 (double)call->ask.total / (double)FY_SECOND);
+    err.sent = atomic_load(&call->sent);
+  }
+  fy_call_stop(call, &err);
+}
+
+static void begin(struct fy_engine *engine, struct freddy_call *call) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  call->total.fire = total_fire;
+  if (fy_engine_adopt_call(engine, call) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fy_call_end(call, &err, FY_NOTHING);
+    atomic_fetch_sub(&engine->in_flight, 1);
+    return;
+  }
+  fy_timers_set(&engine->timers, &call->total,
+                fy_clock_add(call->started, call->ask.total));
+  if (!call->client) {
+    return;
+  }
+  atomic_fetch_add(&engine->requests, 1);
+  if (fy_transfer_start(call, 0) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fy_outcome_deliver(call, &err);
+  }
+}
+
+void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
+                    unsigned wishes) {
+  struct freddy_call *call = (struct freddy_call *)post;
+  freddy_error cancelled = {.code = FREDDY_OK};
+
+  if (wishes & FY_CALL_CANCEL) {
+    if (call->in_flight) {
+      fy_error_set(&cancelled, FREDDY_ECANCELLED, NULL, "cancelled");
+      fy_call_stop(call, &cancelled);
+    } else if (wishes & FY_CALL_START) {
+      atomic_fetch_sub(&engine->in_flight, 1); /* it never began */
+    }
+    return;
+  }
+  if (wishes & FY_CALL_START) {
+    begin(engine, call);
+  }
+  if (wishes & (FY_CALL_RESUME | FY_CALL_ANSWER) && call->transfer) {
+    fy_transfer_resume(call->transfer);
+  }
+}
+
+void fy_call_stop(struct freddy_call *call, const freddy_error *error) {
+  if (call->transfer) {
+    fy_transfer_abort(call->transfer);
+  }
+  fy_outcome_deliver(call, error);
+}

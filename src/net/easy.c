@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/easy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/engine.h"
+#include "net/transfer.h"
+#include "net/wire.h"
+
+#if LIBCURL_VERSION_NUM >= 0x075500 && !defined(FY_FORCE_OLD_CURL)
+#define FY_HAVE_PROTOCOLS_STR
+#endif
+
+/* libcurl's own connect timeout must never fire before ours. */
+static const long NO_TIMEOUT_MS = 1000L * 1000 * 1000;
+
+CURL *fy_easy_take(struct fy_engine *engine) {
+  return engine->pooled ? engine->pool[--engine->pooled] : curl_easy_init();
+}
+
+void fy_easy_give(struct fy_engine *engine, CURL *easy) {
+  if (engine->pooled == FY_MAX_POOL) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  engine->pool[engine->pooled++] = easy;
+}
+
+/* --- Headers ------------------------------------------------------------ */
+
+/* What libcurl would add by itself and must not, and what we add. */
+static const char *const own_headers[] = {"Accept-Encoding: gzip", "Expect:",
+                                          NULL};
+
+static int has_header(const struct fy_ask *ask, const char *name) {
+  const char *line = ask->headers;
+  size_t size = strlen(name);
+
+  for (size_t i = 0; i < ask->header_count; i++) {
+    if (fy_header_name_is(line, strcspn(line, ":;"), name) &&
+        strcspn(line, ":;") == size) {
+      return 1;
+    }
+    line += strlen(line) + 1;
+  }
+  return 0;
+}
+
+/* Nodes of a curl_slist that borrow their text: libcurl only reads them. */
+static struct curl_slist *add_node(struct curl_slist *nodes, size_t *count,
+                                   const char *line) {
+  struct curl_slist *node = &nodes[*count];
+
+  node->data = (char *)(uintptr_t)line;
+  node->next = NULL;
+  if (*count > 0) {
+    nodes[*count - 1].next = node;
+  }
+  (*count)++;
+  return node;
+}
+
+static void choose_credential(struct freddy_call *call) {
+  const struct fy_ask *ask = &call->ask;
+
+  fy_secret_unref(call->carried);
+  call->carried = NULL;
+  if (ask->key) {
+    call->carried = fy_secret_ref(ask->key);
+  } else if (ask->send_credential) {
+    fy_client_kind(call->client, &call->carried);
+  }
+}
+
+static int set_headers(struct fy_transfer *transfer) {
+  struct freddy_call *call = transfer->call;
+  const char *line = call->ask.headers;
+  size_t count = 0;
+  struct curl_slist *nodes =
+      fy_calloc(call->ask.header_count + 5, sizeof(*nodes));
+
+  if (!nodes) {
+    return FREDDY_ENOMEM;
+  }
+  transfer->header_nodes = nodes;
+  choose_credential(call);
+  if (call->carried) {
+    add_node(nodes, &count, fy_secret_text(call->carried));
+  }
+  for (size_t i = 0; i < call->ask.header_count; i++) {
+    add_node(nodes, &count, line);
+    line += strlen(line) + 1;
+  }
+  for (const char *const *own = own_headers; *own; own++) {
+    add_node(nodes, &count, *own);
+  }
+  if (!has_header(&call->ask, "Content-Type")) {
+    add_node(nodes, &count, "Content-Type:"); /* none that was not asked for */
+  }
+  curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, nodes);
+  return FREDDY_OK;
+}
+
+/* --- The rest ----------------------------------------------------------- */
+
+static void set_callbacks(struct fy_transfer *transfer) {
+  CURL *easy = transfer->easy;
+
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fy_wire_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fy_wire_write);
+  curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION,
+                   fy_wire_resolver_start);
+  curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, fy_wire_open_socket);
+  curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fy_wire_prereq);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, fy_wire_progress);
+  curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
+}
+
+static void set_protocols(CURL *easy) {
+#ifdef FY_HAVE_PROTOCOLS_STR
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+                   (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/* A string option: libcurl copies it, and may have no memory for that. */
+static int set_text(CURL *easy, CURLoption option, const char *text) {
+  return curl_easy_setopt(easy, option, text) == CURLE_OK ? FREDDY_OK
+                                                          : FREDDY_ENOMEM;
+}
+
+static int set_tls(CURL *easy, const struct freddy_client *client) {
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  /* A CA path, also a compiled-in one, switches off the cache of the parsed
+   * store, and then every connection parses it again. */
+  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+  return client->ca_file ? set_text(easy, CURLOPT_CAINFO, client->ca_file)
+                         : FREDDY_OK;
+}
+
+/* The environment is not asked: neither for a proxy nor for exceptions. */
+static int set_proxy(CURL *easy, const struct freddy_client *client) {
+  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  return set_text(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "") ||
+                 set_text(easy, CURLOPT_NOPROXY, "")
+             ? FREDDY_ENOMEM
+             : FREDDY_OK;
+}
+
+/* HTTP/2 by ALPN, and a burst waits for its first connection instead of
+ * opening one each. */
+static void set_version(struct fy_transfer *transfer) {
+  const struct freddy_call *call = transfer->call;
+  int http1 = call->client->http1 || !call->ask.https;
+  int wait = !http1 && !fy_lookups_is_haunted(transfer);
+
+  curl_easy_setopt(transfer->easy, CURLOPT_HTTP_VERSION,
+                   http1 ? (long)CURL_HTTP_VERSION_1_1
+                         : (long)CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, wait ? 1L : 0L);
+  curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT,
+                   transfer->fresh ? 1L : 0L);
+}
+
+static int is_bodiless(const char *method) {
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+         strcmp(method, "DELETE") == 0 || strcmp(method, "OPTIONS") == 0 ||
+         strcmp(method, "TRACE") == 0;
+}
+
+static int set_body(struct fy_transfer *transfer) {
+  const struct fy_ask *ask = &transfer->call->ask;
+  CURL *easy = transfer->easy;
+
+  if (ask->reader) {
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, fy_wire_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
+                     (curl_off_t)ask->reader_size);
+  } else if (ask->has_body || !is_bodiless(ask->method)) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     (curl_off_t)ask->body_size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body ? ask->body : "");
+  } else if (strcmp(ask->method, "HEAD") == 0) {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    return FREDDY_OK; /* with a CUSTOMREQUEST libcurl waits for a body */
+  }
+  /* An upload has to be seen moving, and progress told. */
+  curl_easy_setopt(easy, CURLOPT_NOPROGRESS,
+                   ask->reader || ask->has_body || ask->progress ? 0L : 1L);
+  return set_text(easy, CURLOPT_CUSTOMREQUEST, ask->method);
+}
+
+/* localhost is pinned to loopback: no resolver may say otherwise. */
+static int set_resolve(struct fy_transfer *transfer) {
+  const struct fy_ask *ask = &transfer->call->ask;
+  char entry[64];
+
+  if (!ask->localhost) {
+    return FREDDY_OK;
+  }
+  snprintf(entry, sizeof(entry), "localhost:%u:127.0.0.1,[::1]", ask->port);
+  transfer->resolve = curl_slist_append(NULL, entry);
+  if (!transfer->resolve) {
+    return FREDDY_ENOMEM;
+  }
+  curl_easy_setopt(transfer->easy, CURLOPT_RESOLVE, transfer->resolve);
+  return FREDDY_OK;
+}
+
+static void set_engine(struct fy_transfer *transfer) {
+  CURL *easy = transfer->easy;
+
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(easy, CURLOPT_SHARE, transfer->engine->share);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, NO_TIMEOUT_MS);
+  curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
+                   (long)FY_DNS_CACHE_SECONDS);
+}
+
+int fy_easy_setup(struct fy_transfer *transfer) {
+  const struct freddy_call *call = transfer->call;
+  CURL *easy = transfer->easy;
+
+  set_engine(transfer);
+  set_callbacks(transfer);
+  set_protocols(easy);
+  set_version(transfer);
+  if (set_text(easy, CURLOPT_URL, call->ask.url) ||
+      set_text(easy, CURLOPT_USERAGENT, call->client->user_agent) ||
+      set_tls(easy, call->client) || set_proxy(easy, call->client) ||
+      set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
+    return FREDDY_ENOMEM;
+  }
+  return FREDDY_OK;
+}
+
+void fy_easy_clear(struct fy_transfer *transfer) {
+  curl_slist_free_all(transfer->resolve);
+  transfer->resolve = NULL;
+  fy_free(transfer->header_nodes);
+  transfer->header_nodes = NULL;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/engine.h"
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "net/call.h"
+#include "net/transfer.h"
+
+#if LIBCURL_VERSION_NUM >= 0x075700 && !defined(FY_FORCE_OLD_CURL)
+#define FY_HAVE_QUICK_EXIT
+#endif
+
+enum {
+  TIMERS_PER_CALL = 3, /* total, connect, bytes */
+  POSTS_PER_TURN = 256,
+  EVENTS_PER_TURN = 64
+};
+
+/* --- Calls in flight ---------------------------------------------------- */
+
+int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call) {
+  if (fy_timers_reserve(&engine->timers,
+                        engine->timer_demand + TIMERS_PER_CALL) !=
+      FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  engine->timer_demand += TIMERS_PER_CALL;
+  fy_call_ref(call);
+  call->in_flight = 1;
+  call->prev = NULL;
+  call->next_in_flight = engine->calls;
+  if (engine->calls) {
+    engine->calls->prev = call;
+  }
+  engine->calls = call;
+  return FREDDY_OK;
+}
+
+void fy_engine_release_call(struct fy_engine *engine,
+                            struct freddy_call *call) {
+  fy_timers_unset(&engine->timers, &call->total);
+  engine->timer_demand -= TIMERS_PER_CALL;
+  call->in_flight = 0;
+  if (call->prev) {
+    call->prev->next_in_flight = call->next_in_flight;
+  } else {
+    engine->calls = call->next_in_flight;
+  }
+  if (call->next_in_flight) {
+    call->next_in_flight->prev = call->prev;
+  }
+  atomic_fetch_sub(&engine->in_flight, 1);
+}
+
+void fy_engine_drop_calls(struct fy_engine *engine,
+                          const freddy_client *client,
+                          const freddy_inbox *inbox) {
+  struct freddy_call *call = engine->calls;
+  freddy_error err = {.code = FREDDY_OK};
+
+  fy_error_set(&err, FREDDY_ECLOSED, NULL, "the client was closed");
+  while (call) {
+    struct freddy_call *next = call->next_in_flight;
+
+    if ((!client || call->client == client) &&
+        (!inbox || call->inbox == inbox)) {
+      err.sent = atomic_load(&call->sent);
+      fy_call_stop(call, &err);
+    }
+    call = next;
+  }
+}
+
+/* --- Transfers that may start ------------------------------------------- */
+
+void fy_engine_ready(struct fy_engine *engine, struct fy_transfer *transfer) {
+  transfer->is_ready = 1;
+  transfer->next_ready = NULL;
+  if (engine->ready_last) {
+    engine->ready_last->next_ready = transfer;
+  } else {
+    engine->ready_first = transfer;
+  }
+  engine->ready_last = transfer;
+}
+
+void fy_engine_unready(struct fy_engine *engine,
+                       struct fy_transfer *transfer) {
+  struct fy_transfer *before = NULL;
+  struct fy_transfer *at = engine->ready_first;
+
+  while (at != transfer) {
+    before = at;
+    at = at->next_ready;
+  }
+  if (before) {
+    before->next_ready = transfer->next_ready;
+  } else {
+    engine->ready_first = transfer->next_ready;
+  }
+  if (engine->ready_last == transfer) {
+    engine->ready_last = before;
+  }
+  transfer->is_ready = 0;
+}
+
+/* Few at a time: fifty TLS handshakes in one turn would hold everyone. */
+static void launch_ready(struct fy_engine *engine) {
+  for (int i = 0; i < FY_MAX_STARTS_PER_TURN && engine->ready_first; i++) {
+    struct fy_transfer *transfer = engine->ready_first;
+
+    fy_engine_unready(engine, transfer);
+    fy_transfer_launch(transfer);
+  }
+}
+
+/* --- libcurl ------------------------------------------------------------ */
+
+static struct fy_transfer *transfer_of(CURL *easy) {
+  char *transfer = NULL;
+
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+  return (struct fy_transfer *)(void *)transfer;
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
+                     void *socket_context) {
+  struct fy_engine *engine = context;
+  int wanted = 0;
+
+  (void)socket_context;
+  if (what == CURL_POLL_IN || what == CURL_POLL_INOUT) {
+    wanted |= FY_READABLE;
+  }
+  if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
+    wanted |= FY_WRITABLE;
+  }
+  if (fy_poller_watch(engine->poller, fd, wanted) && wanted) {
+    struct fy_transfer *transfer = transfer_of(easy);
+
+    if (transfer) {
+      fy_transfer_doom(transfer);
+    }
+  }
+  return 0;
+}
+
+static int on_timeout(CURLM *multi, long ms, void *context) {
+  struct fy_engine *engine = context;
+
+  (void)multi;
+  fy_timers_set(&engine->timers, &engine->curl_timer,
+                ms < 0 ? FY_NEVER
+                       : fy_clock_add(fy_clock_now(), ms * FY_MILLISECOND));
+  return 0;
+}
+
+static void curl_timer_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_engine *engine =
+      (struct fy_engine *)((char *)timer -
+                           offsetof(struct fy_engine, curl_timer));
+  int running;
+
+  (void)now;
+  curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+static void serve_sockets(struct fy_engine *engine,
+                          const struct fy_ready *ready, int count) {
+  for (int i = 0; i < count; i++) {
+    int mask = (ready[i].what & FY_READABLE ? CURL_CSELECT_IN : 0) |
+               (ready[i].what & FY_WRITABLE ? CURL_CSELECT_OUT : 0) |
+               (ready[i].what & FY_FAILED ? CURL_CSELECT_ERR : 0);
+    int running;
+
+    curl_multi_socket_action(engine->multi, ready[i].fd, mask, &running);
+  }
+}
+
+static void finish_transfers(struct fy_engine *engine) {
+  CURLMsg *message;
+  int left;
+
+  while ((message = curl_multi_info_read(engine->multi, &left))) {
+    if (message->msg == CURLMSG_DONE) {
+      CURLcode code = message->data.result;
+
+      fy_transfer_finish(transfer_of(message->easy_handle), code);
+    }
+  }
+}
+
+/* --- The queue ---------------------------------------------------------- */
+
+void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
+                    unsigned wishes) {
+  int wake = 0;
+
+  pthread_mutex_lock(&engine->lock);
+  post->wishes |= wishes;
+  if (!post->queued) {
+    post->type->ref(post);
+    post->queued = 1;
+    post->next = NULL;
+    if (engine->last) {
+      engine->last->next = post;
+    } else {
+      engine->first = post;
+    }
+    engine->last = post;
+    wake = engine->sleeping;
+    engine->sleeping = 0;
+  }
+  pthread_mutex_unlock(&engine->lock);
+  if (wake) {
+    fy_poller_wake(engine->poller);
+  }
+}
+
+static struct fy_post *take_post(struct fy_engine *engine,
+                                 unsigned *wishes) {
+  struct fy_post *post;
+
+  pthread_mutex_lock(&engine->lock);
+  post = engine->first;
+  if (post) {
+    engine->first = post->next;
+    if (!engine->first) {
+      engine->last = NULL;
+    }
+    post->queued = 0;
+    *wishes = post->wishes;
+    post->wishes = 0;
+  }
+  pthread_mutex_unlock(&engine->lock);
+  return post;
+}
+
+static void serve_posts(struct fy_engine *engine, int most) {
+  struct fy_post *post;
+  unsigned wishes;
+
+  for (int i = 0; i < most && (post = take_post(engine, &wishes)); i++) {
+    post->type->handle(engine, post, wishes);
+    post->type->unref(post);
+  }
+}
+
+/* --- The loop ----------------------------------------------------------- */
+
+/* How long to sleep; 0 when there is work left. From here until it wakes,
+ * who posts has to wake it. */
+static fy_time go_to_sleep(struct fy_engine *engine) {
+  fy_time due = fy_timers_next(&engine->timers);
+  fy_time now = fy_clock_now();
+  fy_time timeout = due == FY_NEVER ? FY_NEVER : due > now ? due - now : 0;
+
+  if (engine->ready_first) {
+    timeout = 0;
+  }
+  pthread_mutex_lock(&engine->lock);
+  if (engine->first || atomic_load(&engine->stopping)) {
+    timeout = 0;
+  }
+  engine->sleeping = timeout != 0;
+  pthread_mutex_unlock(&engine->lock);
+  return timeout;
+}
+
+static void turn(struct fy_engine *engine) {
+  struct fy_ready ready[EVENTS_PER_TURN];
+  fy_time timeout = go_to_sleep(engine);
+  int count =
+      fy_poller_wait(engine->poller, timeout, ready, EVENTS_PER_TURN);
+
+  fy_process_hold_fork();
+  atomic_store(&engine->in_curl, 1);
+  if (!atomic_load(&engine->stopping)) {
+    serve_sockets(engine, ready, count);
+    serve_posts(engine, POSTS_PER_TURN);
+    launch_ready(engine);
+    fy_timers_run(&engine->timers, fy_clock_now());
+    finish_transfers(engine);
+  }
+  atomic_store(&engine->in_curl, 0);
+  fy_process_let_fork();
+}
+
+/* For freddy_shutdown: everything ends, and nothing of ours is left. */
+static void close_down(struct fy_engine *engine) {
+  serve_posts(engine, FY_MAX_WAITING * 2);
+  fy_engine_drop_calls(engine, NULL, NULL);
+  while (engine->transfers) {
+    struct fy_transfer *parked = engine->transfers;
+
+#ifdef FY_HAVE_QUICK_EXIT
+    curl_easy_setopt(parked->easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
+    fy_transfer_finish(parked, CURLE_ABORTED_BY_CALLBACK);
+  }
+  while (engine->pooled) {
+    curl_easy_cleanup(engine->pool[--engine->pooled]);
+  }
+}
+
+static void *engine_main(void *context) {
+  struct fy_engine *engine = context;
+  int forever;
+
+  while (!atomic_load(&engine->stopping)) {
+    turn(engine);
+  }
+  forever = atomic_load(&engine->stopping) == FY_STOP_EXIT;
+  if (!forever) {
+    fy_process_hold_fork();
+    close_down(engine);
+    fy_process_let_fork();
+  }
+  pthread_mutex_lock(&engine->lock);
+  engine->stopped = 1;
+  pthread_cond_signal(&engine->stopped_cond);
+  pthread_mutex_unlock(&engine->lock);
+  while (forever) {
+    fy_thread_sleep(); /* its end would run destructors during the exit */
+  }
+  return NULL;
+}
+
+/* --- Birth and death ---------------------------------------------------- */
+
+static int init_curl(struct fy_engine *engine) {
+  engine->multi = curl_multi_init();
+  engine->share = curl_share_init();
+  if (!engine->multi || !engine->share) {
+    return -1;
+  }
+  curl_share_setopt(engine->share, CURLSHOPT_SHARE,
+                    CURL_LOCK_DATA_SSL_SESSION);
+  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+  curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
+  curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+  curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
+  curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS,
+                    (long)FY_MAX_CONNECTIONS);
+  return 0;
+}
+
+void fy_engine_destroy(struct fy_engine *engine) {
+  if (!engine) {
+    return;
+  }
+  curl_multi_cleanup(engine->multi);
+  curl_share_cleanup(engine->share);
+  fy_poller_free(engine->poller);
+  fy_lookups_clear(&engine->lookups);
+  fy_timers_clear(&engine->timers);
+  pthread_cond_destroy(&engine->stopped_cond);
+  pthread_mutex_destroy(&engine->lock);
+  fy_free(engine);
+}
+
+struct fy_engine *fy_engine_create(void) {
+  struct fy_engine *engine = fy_calloc(1, sizeof(*engine));
+
+  if (!engine) {
+    return NULL;
+  }
+  pthread_mutex_init(&engine->lock, NULL);
+  pthread_cond_init(&engine->stopped_cond, NULL);
+  engine->curl_timer.fire = curl_timer_fire;
+  engine->timer_demand = 1;
+  engine->poller = fy_poller_new();
+  if (!engine->poller || init_curl(engine) ||
+      fy_timers_reserve(&engine->timers, engine->timer_demand) ||
+      fy_thread_start(&engine->thread, engine_main, engine)) {
+    fy_engine_destroy(engine);
+    return NULL;
+  }
+  return engine;
+}
+
+void fy_engine_stop(struct fy_engine *engine, int how) {
+  pthread_mutex_lock(&engine->lock);
+  atomic_store(&engine->stopping, how);
+  engine->sleeping = 0;
+  pthread_mutex_unlock(&engine->lock);
+  fy_poller_wake(engine->poller);
+}

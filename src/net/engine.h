@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine: the one thread of the process that does I/O. It owns libcurl's
+ * multi handle, every transfer and every deadline; because one thread owns
+ * them, they need no locks. It is started at the first request and shared by
+ * all clients and Lua states. */
+#ifndef FY_NET_ENGINE_H
+#define FY_NET_ENGINE_H
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "freddy.h"
+#include "net/lookups.h"
+#include "net/poller.h"
+#include "net/post.h"
+#include "net/timers.h"
+
+struct fy_transfer;
+
+/* Why it stops: the process exits, or freddy_shutdown. */
+enum { FY_STOP_EXIT = 1, FY_STOP_SHUTDOWN };
+
+struct fy_engine {
+  pthread_t thread;
+  pthread_mutex_t lock; /* the queue, `sleeping`, `stopped` */
+  pthread_cond_t stopped_cond;
+  struct fy_post *first, *last;
+  int sleeping;
+  int stopped;
+
+  atomic_int stopping; /* 0, or why */
+  atomic_int in_curl;
+
+  struct fy_poller *poller;
+  CURLM *multi;
+  CURLSH *share;
+  struct fy_timers timers;
+  struct fy_timer curl_timer;
+  struct fy_lookups lookups;
+  struct freddy_call *calls;        /* in flight, the newest first */
+  struct fy_transfer *ready_first;  /* admitted, not yet in the multi */
+  struct fy_transfer *ready_last;
+  struct fy_transfer *transfers;    /* all, parked ones included */
+  size_t timer_demand;              /* timers that may be armed at once */
+  CURL *pool[FY_MAX_POOL];
+  int pooled;
+
+  _Atomic uint64_t requests, attempts, failures, opened, reused;
+  _Atomic uint64_t bytes_sent, bytes_received;
+  _Atomic uint32_t in_flight, parked, waiting;
+};
+
+/* Initialise libcurl and register the fork and exit handlers, once for the
+ * process. FREDDY_OK or FREDDY_ENOMEM. */
+int fy_engine_prepare(freddy_error *err);
+
+/* Around all that the engine does in a turn: no fork happens within. */
+void fy_process_hold_fork(void);
+void fy_process_let_fork(void);
+
+/* A number that fork() changes in the child; never 0. */
+uint64_t fy_engine_generation(void);
+
+/* This process's engine, started if need be; NULL, with `err`, when there
+ * is none to be had. */
+struct fy_engine *fy_engine_get(freddy_error *err);
+/* The same, but NULL when none runs. */
+struct fy_engine *fy_engine_running(void);
+
+/* Wish something of `post`. Never blocks for long: the lock is held for a
+ * few instructions only. Any thread. */
+void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
+                    unsigned wishes);
+
+/* Take a call in, or let go of it; the engine's reference goes with it.
+ * FREDDY_OK or FREDDY_ENOMEM. Engine thread. */
+int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call);
+void fy_engine_release_call(struct fy_engine *engine,
+                            struct freddy_call *call);
+
+/* Hand an admitted transfer to libcurl as soon as the turn allows. */
+void fy_engine_ready(struct fy_engine *engine, struct fy_transfer *transfer);
+void fy_engine_unready(struct fy_engine *engine,
+                       struct fy_transfer *transfer);
+
+/* End, with FREDDY_ECLOSED, the calls of `client`; or drop those that report
+ * to `inbox`; both NULL: end all. Engine thread. */
+void fy_engine_drop_calls(struct fy_engine *engine,
+                          const freddy_client *client,
+                          const freddy_inbox *inbox);
+
+/* Stop and free this process's engine, joining it. */
+void fy_engine_shutdown(void);
+
+/* One engine with its thread; NULL when there is none to be had. */
+struct fy_engine *fy_engine_create(void);
+/* Tell it to stop; never waits. */
+void fy_engine_stop(struct fy_engine *engine, int how);
+/* Free a joined one; NULL is fine. */
+void fy_engine_destroy(struct fy_engine *engine);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/inbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/engine.h"
+
+#ifdef __linux__
+#include <sys/eventfd.h>
+#endif
+
+#ifdef __APPLE__
+#define WAIT_CLOCK CLOCK_REALTIME
+#else
+#define WAIT_CLOCK CLOCK_MONOTONIC
+#endif
+
+static void post_ref(struct fy_post *post) {
+  fy_inbox_ref((struct freddy_inbox *)post);
+}
+
+static void post_unref(struct fy_post *post) {
+  fy_inbox_unref((struct freddy_inbox *)post);
+}
+
+/* The host is gone: so are the calls that would report to it. */
+static void post_handle(struct fy_engine *engine, struct fy_post *post,
+                        unsigned wishes) {
+  (void)wishes;
+  fy_engine_drop_calls(engine, NULL, (struct freddy_inbox *)post);
+}
+
+static const struct fy_post_type inbox_type = {post_handle, post_ref,
+                                               post_unref};
+
+static int init_cond(pthread_cond_t *cond) {
+  pthread_condattr_t attr;
+  int rc = pthread_condattr_init(&attr);
+
+  if (rc) {
+    return rc;
+  }
+#ifndef __APPLE__
+  pthread_condattr_setclock(&attr, WAIT_CLOCK);
+#endif
+  rc = pthread_cond_init(cond, &attr);
+  pthread_condattr_destroy(&attr);
+  return rc;
+}
+
+struct freddy_inbox *fy_inbox_new(freddy_error *err) {
+  struct freddy_inbox *inbox = fy_calloc(1, sizeof(*inbox));
+
+  if (!inbox) {
+    fy_error_nomem(err);
+    return NULL;
+  }
+  if (init_cond(&inbox->cond)) {
+    fy_free(inbox);
+    fy_error_nomem(err);
+    return NULL;
+  }
+  pthread_mutex_init(&inbox->lock, NULL);
+  inbox->post.type = &inbox_type;
+  atomic_store(&inbox->refs, 1);
+  inbox->fd = inbox->fd_write = -1;
+  return inbox;
+}
+
+struct freddy_inbox *fy_inbox_ref(struct freddy_inbox *inbox) {
+  atomic_fetch_add(&inbox->refs, 1);
+  return inbox;
+}
+
+void fy_inbox_unref(struct freddy_inbox *inbox) {
+  if (!inbox || atomic_fetch_sub(&inbox->refs, 1) != 1) {
+    return;
+  }
+  if (inbox->fd >= 0) {
+    close(inbox->fd);
+  }
+  if (inbox->fd_write >= 0 && inbox->fd_write != inbox->fd) {
+    close(inbox->fd_write);
+  }
+  fy_free(inbox->held);
+  pthread_cond_destroy(&inbox->cond);
+  pthread_mutex_destroy(&inbox->lock);
+  fy_free(inbox);
+}
+
+static void fd_signal(struct freddy_inbox *inbox) {
+  uint64_t one = 1;
+
+  if (inbox->fd_write < 0 || inbox->fd_signalled) {
+    return;
+  }
+  inbox->fd_signalled = 1;
+  while (write(inbox->fd_write, &one, sizeof(one)) < 0 && errno == EINTR) {
+  }
+}
+
+static void fd_quiet(struct freddy_inbox *inbox) {
+  uint64_t value;
+
+  if (!inbox->fd_signalled) {
+    return;
+  }
+  inbox->fd_signalled = 0;
+  while (read(inbox->fd, &value, sizeof(value)) < 0 && errno == EINTR) {
+  }
+}
+
+void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
+  if (call->listed || inbox->closed || call->abandoned) {
+    return;
+  }
+  call->listed = 1;
+  call->next_listed = NULL;
+  if (inbox->last) {
+    inbox->last->next_listed = call;
+    inbox->last = call;
+    return;
+  }
+  inbox->first = inbox->last = call;
+  atomic_store(&inbox->ready, 1);
+  if (inbox->waiters) {
+    pthread_cond_broadcast(&inbox->cond);
+  }
+  fd_signal(inbox);
+}
+
+static void became_empty(struct freddy_inbox *inbox) {
+  if (!inbox->first) {
+    inbox->last = NULL;
+    atomic_store(&inbox->ready, 0);
+    fd_quiet(inbox);
+  }
+}
+
+void fy_inbox_unlist(struct freddy_inbox *inbox, struct freddy_call *call) {
+  struct freddy_call **link = &inbox->first;
+  struct freddy_call *before = NULL;
+
+  if (!call->listed) {
+    return;
+  }
+  while (*link != call) {
+    before = *link;
+    link = &before->next_listed;
+  }
+  *link = call->next_listed;
+  if (inbox->last == call) {
+    inbox->last = before;
+  }
+  call->listed = 0;
+  became_empty(inbox);
+}
+
+void fy_inbox_cut(struct freddy_inbox *inbox) {
+  pthread_mutex_lock(&inbox->lock);
+  inbox->closed = 1;
+  while (inbox->first) {
+    fy_inbox_unlist(inbox, inbox->first);
+  }
+  pthread_mutex_unlock(&inbox->lock);
+}
+
+static struct timespec wait_until(double seconds) {
+  struct timespec until;
+
+  clock_gettime(WAIT_CLOCK, &until);
+  until.tv_sec += (time_t)seconds;
+  until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_sec++;
+    until.tv_nsec -= 1000000000L;
+  }
+  return until;
+}
+
+int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
+  struct timespec until;
+  int timed = seconds >= 0 && seconds < 1e9;
+  int rc = 0;
+
+  if (timed) {
+    until = wait_until(seconds);
+  }
+  pthread_mutex_lock(&inbox->lock);
+  inbox->waiters++;
+  while (!inbox->first && !inbox->closed && rc == 0) {
+    rc = timed ? pthread_cond_timedwait(&inbox->cond, &inbox->lock, &until)
+               : pthread_cond_wait(&inbox->cond, &inbox->lock);
+  }
+  inbox->waiters--;
+  rc = inbox->first != NULL;
+  pthread_mutex_unlock(&inbox->lock);
+  return rc;
+}
+
+static int open_fds(int *readable, int *writable) {
+#ifdef __linux__
+  *readable = *writable = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return *readable < 0 ? -1 : 0;
+#else
+  int ends[2];
+
+  if (pipe(ends)) {
+    return -1;
+  }
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  *readable = ends[0];
+  *writable = ends[1];
+  return 0;
+#endif
+}
+
+int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err) {
+  int fd;
+
+  pthread_mutex_lock(&inbox->lock);
+  if (inbox->fd < 0) {
+    if (open_fds(&inbox->fd, &inbox->fd_write)) {
+      inbox->fd = inbox->fd_write = -1;
+      fy_error_set(err, FREDDY_ENOMEM, NULL,
+                   "no descriptor can be had for the inbox");
+    } else if (inbox->first) {
+      fd_signal(inbox);
+    }
+  }
+  fd = inbox->fd;
+  pthread_mutex_unlock(&inbox->lock);
+  return fd;
+}
+
+int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
+  struct freddy_call *call;
+  struct fy_engine *engine = NULL;
+  int resume = 0;
+
+  pthread_mutex_lock(&inbox->lock);
+  fy_free(inbox->held);
+  inbox->held = NULL;
+  call = inbox->first;
+  if (call) {
+    inbox->first = call->next_listed;
+    call->listed = 0;
+    fy_call_next_event(call, event, &resume);
+    if (call->out) {
+      /* To the end of the list, without telling anyone: someone drains. */
+      call->listed = 1;
+      call->next_listed = NULL;
+      if (inbox->first) {
+        inbox->last->next_listed = call;
+      } else {
+        inbox->first = call;
+      }
+      inbox->last = call;
+    }
+    became_empty(inbox);
+    engine = call->engine;
+  }
+  pthread_mutex_unlock(&inbox->lock);
+  if (resume) {
+    fy_engine_post(engine, &call->post, FY_CALL_RESUME);
+  }
+  return call != NULL;
+}

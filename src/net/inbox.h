@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Where calls report. A call with something to tell stands in the list once;
+ * draining is round-robin over the calls. */
+#ifndef FY_NET_INBOX_H
+#define FY_NET_INBOX_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "freddy.h"
+#include "net/post.h"
+
+struct fy_chunk;
+
+struct freddy_inbox {
+  struct fy_post post;
+  atomic_int refs;
+  _Atomic uint64_t generation; /* of the engine it was used with; 0: none */
+  atomic_int ready;
+
+  pthread_mutex_t lock; /* all that follows, and the calls' outboxes */
+  pthread_cond_t cond;
+  int waiters;
+  int closed;
+  struct freddy_call *first, *last;
+  int fd; /* -1 until asked for */
+  int fd_write;
+  int fd_signalled;
+  struct fy_chunk *held; /* the data event that the host is looking at */
+};
+
+/* What can be wished of an inbox. */
+enum { FY_INBOX_CLOSE = 1 };
+
+struct freddy_inbox *fy_inbox_new(freddy_error *err);
+struct freddy_inbox *fy_inbox_ref(struct freddy_inbox *inbox);
+void fy_inbox_unref(struct freddy_inbox *inbox);
+
+/* Deliver nothing any more. The caller posts FY_INBOX_CLOSE. */
+void fy_inbox_cut(struct freddy_inbox *inbox);
+
+int fy_inbox_wait(struct freddy_inbox *inbox, double seconds);
+int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err);
+int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);
+
+/* Put `call` in the list, if it is not there, and tell whoever waits. The
+ * caller holds the lock. */
+void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call);
+void fy_inbox_unlist(struct freddy_inbox *inbox, struct freddy_call *call);
+
+#endif

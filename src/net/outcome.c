@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/outcome.h"
+
+#include <curl/curl.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/engine.h"
+#include "net/transfer.h"
+
+static double seconds_of(CURL *easy, CURLINFO what) {
+  curl_off_t microseconds = 0;
+
+  curl_easy_getinfo(easy, what, &microseconds);
+  return (double)microseconds / 1e6;
+}
+
+void fy_outcome_measure(struct freddy_call *call,
+                        struct fy_transfer *transfer) {
+  freddy_stats *stats = &call->answer.stats;
+  CURL *easy = transfer->easy;
+  curl_off_t sent = 0;
+  long connects = 0;
+
+  stats->dns = seconds_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
+  stats->connect = seconds_of(easy, CURLINFO_CONNECT_TIME_T);
+  stats->tls = seconds_of(easy, CURLINFO_APPCONNECT_TIME_T);
+  stats->first_byte = seconds_of(easy, CURLINFO_STARTTRANSFER_TIME_T);
+  curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
+  stats->sent = sent;
+  stats->received = transfer->received;
+  stats->reused = transfer->sends > 0 && connects == 0;
+  stats->http_version = call->answer.headers.http_version;
+  atomic_fetch_add(&call->engine->bytes_sent, (uint64_t)sent);
+  atomic_fetch_add(&call->engine->bytes_received,
+                   (uint64_t)transfer->received);
+}
+
+static int is_success(const struct freddy_call *call,
+                      const freddy_error *err) {
+  int status = call->answer.headers.status;
+
+  return err->code == FREDDY_OK && status >= 200 && status <= 299;
+}
+
+static int has_document(const struct freddy_call *call,
+                        const freddy_error *err) {
+  const freddy_decoder *decoder = call->ask.decoder;
+  const char *type;
+
+  if (!decoder || call->streaming || err->code != FREDDY_OK ||
+      call->answer.body.size < decoder->threshold) {
+    return 0;
+  }
+  type = fy_headers_get(&call->answer.headers, "content-type");
+  return type && fy_header_is_json(type);
+}
+
+static void decode(struct freddy_call *call) {
+  struct fy_answer *answer = &call->answer;
+
+  answer->document = call->ask.decoder->decode(
+      answer->body.data, answer->body.size, &answer->document_error);
+}
+
+/* A success is the caller's own; anything else becomes an error, and no text
+ * of an error may hold a secret that the server repeated. The head of a
+ * stream is the host's already. */
+static int must_redact(const struct freddy_call *call,
+                       const freddy_error *err) {
+  return call->client && !call->streaming && !is_success(call, err);
+}
+
+static void redact(struct freddy_call *call) {
+  char *text = call->failure.message;
+
+  fy_client_redact_call(call->client, call);
+  text[fy_client_redact(call->client, text, strlen(text))] = '\0';
+}
+
+static void finish(struct freddy_call *call) {
+  const freddy_error *err = &call->failure;
+
+  if (must_redact(call, err)) {
+    redact(call);
+  }
+  if (has_document(call, err)) {
+    decode(call);
+  }
+  fy_call_end(call, err->code == FREDDY_OK ? NULL : err, FY_ALL);
+}
+
+static void run_finish(struct fy_io_job *job) {
+  struct freddy_call *call =
+      (struct freddy_call *)((char *)job - offsetof(struct freddy_call, job));
+
+  finish(call);
+  fy_call_unref(call);
+}
+
+void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
+  struct fy_answer *answer = &call->answer;
+  int large;
+
+  call->failure = *err;
+  answer->stats.attempts = atomic_load(&call->attempts);
+  answer->stats.total =
+      (double)(fy_clock_now() - call->started) / (double)FY_SECOND;
+  if (err->code != FREDDY_OK) {
+    atomic_fetch_add(&call->engine->failures, 1);
+  }
+  fy_engine_release_call(call->engine, call);
+  call->job.run = run_finish;
+  large = answer->body.size >= FY_INLINE_JSON &&
+          (must_redact(call, err) || has_document(call, err));
+  if (!large || fy_io_post(&call->job)) {
+    run_finish(&call->job);
+  }
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* How a call ends: measured, redacted where it failed, its large JSON
+ * decoded, and delivered. Engine thread. */
+#ifndef FY_NET_OUTCOME_H
+#define FY_NET_OUTCOME_H
+
+#include "freddy.h"
+
+struct freddy_call;
+struct fy_transfer;
+
+/* Keep the figures of the attempt that is ending. */
+void fy_outcome_measure(struct freddy_call *call,
+                        struct fy_transfer *transfer);
+
+/* The call is over: deliver `err` (code FREDDY_OK: none) with what there is
+ * of an answer, and drop the engine's reference. */
+void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err);
+
+#endif

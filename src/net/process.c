@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The process's one engine: made at the first request, forgotten by the
+ * child of a fork, stopped at exit. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "net/engine.h"
+#include "net/io_thread.h"
+
+static pthread_mutex_t home = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(struct fy_engine *) current;
+static _Atomic uint64_t generation = 1;
+static int prepared;
+
+uint64_t fy_engine_generation(void) {
+  return atomic_load(&generation);
+}
+
+void fy_process_hold_fork(void) {
+  pthread_mutex_lock(&turn);
+}
+
+void fy_process_let_fork(void) {
+  pthread_mutex_unlock(&turn);
+}
+
+/* A fork between two turns only: within one, the engine may hold locks of
+ * libcurl (curl_easy_init has a process-wide one) or OpenSSL, and the child
+ * would find them held for ever. */
+static void before_fork(void) {
+  pthread_mutex_lock(&home);
+  pthread_mutex_lock(&turn);
+}
+
+static void after_fork_in_parent(void) {
+  pthread_mutex_unlock(&turn);
+  pthread_mutex_unlock(&home);
+}
+
+/* Nothing of the parent's engine is locked, freed or closed: its threads are
+ * not here, and its own locks may be held by the host's. */
+static void after_fork_in_child(void) {
+  atomic_store(&current, NULL);
+  atomic_fetch_add(&generation, 1);
+  fy_io_forget();
+  pthread_mutex_unlock(&turn);
+  pthread_mutex_unlock(&home);
+}
+
+static void add_ms(struct timespec *at, long ms) {
+  at->tv_sec += ms / 1000;
+  at->tv_nsec += ms % 1000 * 1000000L;
+  if (at->tv_nsec >= 1000000000L) {
+    at->tv_sec++;
+    at->tv_nsec -= 1000000000L;
+  }
+}
+
+/* The caller holds the engine's lock. */
+static void wait_stopped(struct fy_engine *engine, long ms) {
+  struct timespec until;
+
+  clock_gettime(CLOCK_REALTIME, &until);
+  add_ms(&until, ms);
+  while (!engine->stopped && pthread_cond_timedwait(&engine->stopped_cond,
+                                                    &engine->lock,
+                                                    &until) != ETIMEDOUT) {
+  }
+}
+
+/* Runs before OpenSSL takes itself down, since it was registered after
+ * OpenSSL's own handler. A thread that is inside libcurl now may be inside
+ * OpenSSL: it is given a second to come out. */
+static void stop_at_exit(void) {
+  struct fy_engine *engine = atomic_load(&current);
+
+  if (!engine) {
+    return;
+  }
+  fy_engine_stop(engine, FY_STOP_EXIT);
+  pthread_mutex_lock(&engine->lock);
+  wait_stopped(engine, 50);
+  if (!engine->stopped && atomic_load(&engine->in_curl)) {
+    wait_stopped(engine, 1000);
+  }
+  pthread_mutex_unlock(&engine->lock);
+}
+
+int fy_engine_prepare(freddy_error *err) {
+  int rc = FREDDY_OK;
+
+  pthread_mutex_lock(&home);
+  if (!prepared) {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+        pthread_atfork(before_fork, after_fork_in_parent,
+                       after_fork_in_child) ||
+        atexit(stop_at_exit)) {
+      rc = fy_error_nomem(err);
+    } else {
+      prepared = 1;
+    }
+  }
+  pthread_mutex_unlock(&home);
+  return rc;
+}
+
+struct fy_engine *fy_engine_running(void) {
+  return atomic_load(&current);
+}
+
+struct fy_engine *fy_engine_get(freddy_error *err) {
+  struct fy_engine *engine = atomic_load(&current);
+
+  if (engine) {
+    return engine;
+  }
+  pthread_mutex_lock(&home);
+  engine = atomic_load(&current);
+  if (!engine) {
+    engine = fy_engine_create();
+    atomic_store(&current, engine);
+  }
+  pthread_mutex_unlock(&home);
+  if (!engine) {
+    fy_error_nomem(err);
+  }
+  return engine;
+}
+
+void fy_engine_shutdown(void) {
+  struct fy_engine *engine;
+
+  pthread_mutex_lock(&home);
+  engine = atomic_load(&current);
+  atomic_store(&current, NULL);
+  pthread_mutex_unlock(&home);
+  if (engine) {
+    fy_engine_stop(engine, FY_STOP_SHUTDOWN);
+    pthread_join(engine->thread, NULL);
+  }
+  fy_io_shutdown();
+  fy_engine_destroy(engine);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/transfer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/easy.h"
+#include "net/engine.h"
+#include "net/gunzip.h"
+#include "net/outcome.h"
+#include "net/verdict.h"
+
+#define TRANSFER_OF(timer, member)                      \
+  ((struct fy_transfer *)((char *)(timer)-offsetof( \
+      struct fy_transfer, member)))
+
+/* --- Deadlines ---------------------------------------------------------- */
+
+static void time_out(struct fy_transfer *transfer, const char *reason,
+                     fy_time limit) {
+  struct freddy_call *call = transfer->call;
+  freddy_error err = {.code = FREDDY_OK};
+
+  fy_error_set(&err, FREDDY_ETIMEOUT, reason, "no %s within %g s",
+               strcmp(reason, "connect") == 0 ? "connection"
+               : strcmp(reason, "stall") == 0 ? "further byte of the answer"
+                                              : "answer",
+               (double)limit / (double)FY_SECOND);
+  err.sent = atomic_load(&call->sent);
+  fy_call_stop(call, &err);
+}
+
+static void connect_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_transfer *transfer = TRANSFER_OF(timer, connect_timer);
+
+  (void)now;
+  time_out(transfer, "connect", transfer->call->ask.connect);
+}
+
+static fy_time byte_limit(const struct fy_transfer *transfer) {
+  return transfer->answered ? transfer->call->ask.stall
+                            : transfer->call->ask.first_byte;
+}
+
+static void arm_byte_timer(struct fy_transfer *transfer) {
+  fy_timers_set(&transfer->engine->timers, &transfer->byte_timer,
+                fy_clock_add(transfer->last_byte, byte_limit(transfer)));
+}
+
+static void byte_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_transfer *transfer = TRANSFER_OF(timer, byte_timer);
+
+  if (transfer->error.code != FREDDY_OK) {
+    fy_call_stop(transfer->call, &transfer->error);
+    return;
+  }
+  /* Time that our own consumer takes does not count. */
+  if (transfer->receiving_paused || transfer->sending_paused) {
+    transfer->last_byte = now;
+  }
+  if (fy_clock_add(transfer->last_byte, byte_limit(transfer)) > now) {
+    arm_byte_timer(transfer);
+  } else {
+    time_out(transfer, transfer->answered ? "stall" : "first_byte",
+             byte_limit(transfer));
+  }
+}
+
+void fy_transfer_doom(struct fy_transfer *transfer) {
+  if (transfer->call) {
+    fy_error_nomem(&transfer->error);
+    fy_timers_set(&transfer->engine->timers, &transfer->byte_timer, 0);
+  }
+}
+
+void fy_transfer_connected(struct fy_transfer *transfer) {
+  fy_timers_unset(&transfer->engine->timers, &transfer->connect_timer);
+  transfer->last_byte = fy_clock_now();
+  arm_byte_timer(transfer);
+}
+
+void fy_transfer_sent_some(struct fy_transfer *transfer) {
+  transfer->last_byte = fy_clock_now();
+}
+
+void fy_transfer_got_some(struct fy_transfer *transfer) {
+  transfer->last_byte = fy_clock_now();
+  if (!transfer->answered) {
+    transfer->answered = 1;
+    arm_byte_timer(transfer);
+  }
+}
+
+/* --- Begin and end ------------------------------------------------------ */
+
+static void transfer_free(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+
+  fy_timers_unset(&engine->timers, &transfer->connect_timer);
+  fy_timers_unset(&engine->timers, &transfer->byte_timer);
+  fy_lookups_forget(&engine->lookups, transfer);
+  fy_lookups_leave(&engine->lookups, transfer, 0, fy_clock_now());
+  if (transfer->easy) {
+    fy_easy_give(engine, transfer->easy);
+  }
+  fy_easy_clear(transfer);
+  fy_gunzip_free(transfer->gunzip);
+  fy_free(transfer->reading);
+  if (transfer->prev) {
+    transfer->prev->next = transfer->next;
+  } else {
+    engine->transfers = transfer->next;
+  }
+  if (transfer->next) {
+    transfer->next->prev = transfer->prev;
+  }
+  fy_free(transfer);
+}
+
+int fy_transfer_start(struct freddy_call *call, int fresh) {
+  struct fy_engine *engine = call->engine;
+  struct fy_transfer *transfer = fy_calloc(1, sizeof(*transfer));
+  fy_time now = fy_clock_now();
+
+  if (!transfer) {
+    return FREDDY_ENOMEM;
+  }
+  transfer->engine = engine;
+  transfer->call = call;
+  transfer->fresh = fresh;
+  transfer->connect_timer.fire = connect_fire;
+  transfer->byte_timer.fire = byte_fire;
+  transfer->next = engine->transfers;
+  if (engine->transfers) {
+    engine->transfers->prev = transfer;
+  }
+  engine->transfers = transfer;
+  call->transfer = transfer;
+  fy_timers_set(&engine->timers, &transfer->connect_timer,
+                fy_clock_add(now, call->ask.connect));
+  switch (call->ask.literal ? 1
+                            : fy_lookups_enter(&engine->lookups, transfer,
+                                               call->ask.host, now)) {
+  case 1:
+    fy_engine_ready(engine, transfer);
+    return FREDDY_OK;
+  case 0:
+    return FREDDY_OK;
+  default:
+    call->transfer = NULL;
+    transfer_free(transfer);
+    return FREDDY_ENOMEM;
+  }
+}
+
+/* The attempt could not even begin. */
+static void fail_launch(struct fy_transfer *transfer) {
+  struct freddy_call *call = transfer->call;
+  freddy_error err = {.code = FREDDY_OK};
+
+  fy_error_nomem(&err);
+  err.sent = atomic_load(&call->sent);
+  call->transfer = NULL;
+  transfer_free(transfer);
+  fy_outcome_deliver(call, &err);
+}
+
+void fy_transfer_launch(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+
+  atomic_fetch_add(&transfer->call->attempts, 1);
+  atomic_fetch_add(&engine->attempts, 1);
+  transfer->easy = fy_easy_take(engine);
+  if (!transfer->easy || fy_easy_setup(transfer) != FREDDY_OK ||
+      curl_multi_add_handle(engine->multi, transfer->easy) != CURLM_OK) {
+    fail_launch(transfer);
+  }
+}
+
+static int in_multi(const struct fy_transfer *transfer) {
+  return transfer->easy && !transfer->is_ready && !transfer->lookup.waits;
+}
+
+/* Removing the handle now would join its resolver's thread, and with it the
+ * engine would stand still for as long as the name server does. */
+static void park(struct fy_transfer *transfer) {
+  fy_timers_unset(&transfer->engine->timers, &transfer->connect_timer);
+  fy_timers_unset(&transfer->engine->timers, &transfer->byte_timer);
+  fy_lookups_park(transfer);
+  transfer->call = NULL;
+  atomic_fetch_add(&transfer->engine->parked, 1);
+}
+
+void fy_transfer_abort(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+
+  transfer->call->transfer = NULL;
+  if (in_multi(transfer) && transfer->resolving) {
+    park(transfer);
+    return;
+  }
+  if (transfer->is_ready) {
+    fy_engine_unready(engine, transfer);
+  }
+  if (in_multi(transfer)) {
+    curl_multi_remove_handle(engine->multi, transfer->easy);
+  }
+  transfer_free(transfer);
+}
+
+static void count_connection(struct fy_transfer *transfer) {
+  long opened = 0;
+
+  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &opened);
+  if (transfer->sends && opened == 0) {
+    atomic_fetch_add(&transfer->engine->reused, 1);
+  }
+}
+
+/* libcurl found the reused connection dead and would have repeated the
+ * request by itself. GET and its like may be: at once and for free, but on a
+ * connection that is new (RFC 9110 9.2.2; design: a reset on a reused idle
+ * connection). */
+static int may_repeat(const struct fy_transfer *transfer) {
+  static const char *const idempotent[] = {"GET",    "HEAD",    "PUT",
+                                           "DELETE", "OPTIONS", NULL};
+  const char *method = transfer->call->ask.method;
+
+  if (!transfer->resent || transfer->fresh || transfer->answered ||
+      transfer->call->ask.reader) {
+    return 0;
+  }
+  for (const char *const *name = idempotent; *name; name++) {
+    if (strcmp(method, *name) == 0) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
+  struct freddy_call *call = transfer->call;
+  freddy_error err = {.code = FREDDY_OK};
+  int repeat;
+
+  curl_multi_remove_handle(transfer->engine->multi, transfer->easy);
+  if (!call) {
+    atomic_fetch_sub(&transfer->engine->parked, 1);
+    transfer_free(transfer);
+    return;
+  }
+  fy_verdict(transfer, code, &err);
+  fy_outcome_measure(call, transfer);
+  count_connection(transfer);
+  repeat = may_repeat(transfer);
+  call->transfer = NULL;
+  transfer_free(transfer);
+  if (repeat && fy_transfer_start(call, 1) == FREDDY_OK) {
+    return;
+  }
+  fy_outcome_deliver(call, &err);
+}
+
+void fy_transfer_resume(struct fy_transfer *transfer) {
+  if (!in_multi(transfer) ||
+      (!transfer->receiving_paused && !transfer->sending_paused)) {
+    return;
+  }
+  transfer->receiving_paused = transfer->sending_paused = 0;
+  transfer->last_byte = fy_clock_now();
+  curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+}

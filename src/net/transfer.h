@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* One attempt of a call, on one easy handle. Engine thread only. */
+#ifndef FY_NET_TRANSFER_H
+#define FY_NET_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "base/clock.h"
+#include "freddy.h"
+#include "net/lookups.h"
+#include "net/timers.h"
+
+struct freddy_call;
+struct fy_chunk;
+struct fy_engine;
+struct fy_gunzip;
+struct fy_post;
+
+struct fy_transfer {
+  struct fy_transfer *prev, *next; /* all of the engine's */
+  struct fy_transfer *next_ready;
+  struct fy_engine *engine;
+  struct freddy_call *call; /* NULL: parked, its call has ended */
+  CURL *easy;               /* NULL until launched */
+  struct curl_slist *header_nodes;
+  struct curl_slist *resolve;
+  struct fy_lookup lookup;
+  struct fy_timer connect_timer;
+  struct fy_timer byte_timer; /* first_byte, then stall */
+  fy_time last_byte;
+  int is_ready;   /* stands in the engine's list */
+  int fresh;      /* 1: no pooled connection */
+  int resolving;  /* a look-up is under way: removing would join it */
+  int sends;      /* how often libcurl began to send; we allow one */
+  int resent;     /* libcurl wanted to send again */
+  int answered;   /* a byte of the answer has come */
+  int body_begun; /* the final header block is complete */
+  int receiving_paused, sending_paused;
+  struct fy_gunzip *gunzip;
+  int64_t received; /* body bytes on the wire */
+  int64_t uploaded;
+  int64_t read_total; /* from the reader */
+  size_t trailer_bytes;
+  struct fy_chunk *reading; /* what a reader gave, not yet all sent */
+  size_t read_offset;
+  freddy_error error; /* why we broke it off */
+  char curl_text[CURL_ERROR_SIZE];
+};
+
+/* Begin an attempt of `call`: FREDDY_OK, or FREDDY_ENOMEM (nothing begun). */
+int fy_transfer_start(struct freddy_call *call, int fresh);
+
+/* Build the easy handle and hand it to libcurl. A failure ends the call. */
+void fy_transfer_launch(struct fy_transfer *transfer);
+
+/* Break the attempt off without a word to its call. During a look-up the
+ * handle is parked until that has ended. */
+void fy_transfer_abort(struct fy_transfer *transfer);
+
+/* libcurl has finished it: judge, then end the call or begin anew. */
+void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code);
+
+/* Go on after a pause. */
+void fy_transfer_resume(struct fy_transfer *transfer);
+
+/* It cannot go on, for want of memory; to be called inside libcurl, where
+ * nothing may be removed: it ends in the same turn. */
+void fy_transfer_doom(struct fy_transfer *transfer);
+
+/* What the callbacks saw: the connection stands, the upload moved, a byte of
+ * the answer came. They move the deadlines. */
+void fy_transfer_connected(struct fy_transfer *transfer);
+void fy_transfer_sent_some(struct fy_transfer *transfer);
+void fy_transfer_got_some(struct fy_transfer *transfer);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/verdict.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "net/call.h"
+#include "net/gunzip.h"
+#include "net/transfer.h"
+
+/* X509_V_ERR_* of OpenSSL, by the words that a person would use. */
+static const char *certificate_reason(long verify_result) {
+  switch (verify_result) {
+  case 10:
+    return "expired";
+  case 9:
+    return "not_yet_valid";
+  case 18:
+    return "self_signed";
+  case 19:
+  case 20:
+  case 21:
+    return "unknown_ca";
+  case 62:
+  case 64:
+    return "wrong_host";
+  default:
+    return NULL;
+  }
+}
+
+static const char *tls_reason(const struct fy_transfer *transfer,
+                              CURLcode code) {
+  long verify_result = 0;
+
+  if (code == CURLE_SSL_CACERT_BADFILE) {
+    return "ca_file";
+  }
+  if (code != CURLE_PEER_FAILED_VERIFICATION) {
+    return NULL;
+  }
+  curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT,
+                    &verify_result);
+  /* With a good chain, it is libcurl's own check of the name that failed. */
+  return verify_result ? certificate_reason(verify_result) : "wrong_host";
+}
+
+static int connect_failed(const struct fy_transfer *transfer,
+                          freddy_error *err, const char *text) {
+  long proxy_status = 0;
+
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE,
+                    &proxy_status);
+  if (proxy_status >= 300) {
+    return fy_error_set(err, FREDDY_ECONNECT,
+                        proxy_status == 407 ? "proxy_auth" : "proxy",
+                        "the proxy refused the tunnel with status %ld",
+                        proxy_status);
+  }
+  return fy_error_set(err, FREDDY_ECONNECT, NULL, "%s", text);
+}
+
+static int headers_too_large(const struct fy_transfer *transfer) {
+  return transfer->sends && !transfer->body_begun;
+}
+
+/* The connection broke: before the request was sent that is a failure to
+ * connect, afterwards the answer is cut. */
+static int broke(const struct fy_transfer *transfer, freddy_error *err,
+                 const char *text) {
+  if (transfer->sends == 0) {
+    return connect_failed(transfer, err, text);
+  }
+  if (strstr(text, "chunk")) {
+    return fy_error_set(err, FREDDY_EPROTOCOL, "bad_chunk", "%s", text);
+  }
+  return fy_error_set(err, FREDDY_ECUT, NULL, "%s", text);
+}
+
+static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
+                          freddy_error *err) {
+  const char *text = transfer->curl_text[0] ? transfer->curl_text
+                                            : curl_easy_strerror(code);
+
+  switch (code) {
+  case CURLE_COULDNT_RESOLVE_HOST:
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    fy_error_set(err, FREDDY_ERESOLVE, NULL, "%s", text);
+    break;
+  case CURLE_COULDNT_CONNECT:
+  case CURLE_PROXY:
+    connect_failed(transfer, err, text);
+    break;
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+  case CURLE_SSL_CACERT_BADFILE:
+  case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CIPHER:
+  case CURLE_SSL_ENGINE_NOTFOUND:
+  case CURLE_SSL_ISSUER_ERROR:
+  case CURLE_SSL_INVALIDCERTSTATUS:
+  case CURLE_USE_SSL_FAILED:
+    fy_error_set(err, FREDDY_ETLS, tls_reason(transfer, code), "%s", text);
+    break;
+  case CURLE_OUT_OF_MEMORY:
+    /* libcurl has a limit of its own for a header line, and this name. */
+    if (headers_too_large(transfer)) {
+      fy_error_set(err, FREDDY_ETOO_LARGE, "header",
+                   "a header line of the answer is too long");
+    } else {
+      fy_error_nomem(err);
+    }
+    break;
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING:
+    fy_error_set(err, FREDDY_EPROTOCOL, NULL, "%s", text);
+    break;
+  default:
+    broke(transfer, err, text);
+  }
+}
+
+/* What libcurl 7.88 returns as a success although the answer is not whole. */
+static void judge_success(const struct fy_transfer *transfer,
+                          freddy_error *err) {
+  if (!transfer->call->answer.headers.complete) {
+    fy_error_set(err, FREDDY_ECUT, NULL,
+                 "the connection was closed within the answer's headers");
+  } else if (transfer->gunzip && !fy_gunzip_complete(transfer->gunzip)) {
+    fy_error_set(err, FREDDY_ECUT, NULL,
+                 "the answer's gzip data ends before its end");
+  }
+}
+
+void fy_verdict(struct fy_transfer *transfer, CURLcode code,
+                freddy_error *err) {
+  if (transfer->error.code != FREDDY_OK) {
+    *err = transfer->error;
+  } else if (transfer->resent) {
+    fy_error_set(err, FREDDY_ECUT, NULL,
+                 "the connection was closed before an answer came");
+  } else if (code == CURLE_OK) {
+    judge_success(transfer, err);
+  } else {
+    judge_failure(transfer, code, err);
+  }
+  err->sent = err->code != FREDDY_OK && atomic_load(&transfer->call->sent);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/wire.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/engine.h"
+#include "net/gunzip.h"
+#include "net/transfer.h"
+
+/* Every callback asks: once the process exits or the call has ended, nothing
+ * more may happen on its behalf. */
+static int is_over(const struct fy_transfer *transfer) {
+  return !transfer->call || atomic_load(&transfer->engine->stopping);
+}
+
+/* --- Connecting --------------------------------------------------------- */
+
+int fy_wire_resolver_start(void *resolver, void *reserved, void *context) {
+  struct fy_transfer *transfer = context;
+
+  (void)resolver;
+  (void)reserved;
+  transfer->resolving = 1;
+  return is_over(transfer);
+}
+
+/* CLOEXEC, which libcurl 7.88 does not set: no child of the host may hold
+ * our connections. */
+static curl_socket_t open_socket(const struct curl_sockaddr *address) {
+#ifdef SOCK_CLOEXEC
+  return socket(address->family, address->socktype | SOCK_CLOEXEC,
+                address->protocol);
+#else
+  curl_socket_t fd =
+      socket(address->family, address->socktype, address->protocol);
+
+  if (fd >= 0) {
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  return fd;
+#endif
+}
+
+curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
+                                  struct curl_sockaddr *address) {
+  struct fy_transfer *transfer = context;
+
+  (void)purpose;
+  transfer->resolving = 0;
+  fy_lookups_leave(&transfer->engine->lookups, transfer, 1, fy_clock_now());
+  if (is_over(transfer)) {
+    return CURL_SOCKET_BAD;
+  }
+  atomic_fetch_add(&transfer->engine->opened, 1);
+  return open_socket(address);
+}
+
+/* Called each time that libcurl is about to send the request: also when it
+ * repeats it by itself on a fresh connection, POSTs included, which is ours
+ * to decide. */
+int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
+                   int from_port) {
+  struct fy_transfer *transfer = context;
+
+  (void)to_ip;
+  (void)from_ip;
+  (void)to_port;
+  (void)from_port;
+  transfer->resolving = 0;
+  if (is_over(transfer)) {
+    return CURL_PREREQFUNC_ABORT;
+  }
+  fy_lookups_leave(&transfer->engine->lookups, transfer, 1, fy_clock_now());
+  if (transfer->sends++) {
+    transfer->resent = 1;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  atomic_store(&transfer->call->sent, 1);
+  fy_transfer_connected(transfer);
+  return CURL_PREREQFUNC_OK;
+}
+
+/* --- Receiving ---------------------------------------------------------- */
+
+static int refuse_body(struct fy_transfer *transfer, size_t limit) {
+  return fy_error_set(&transfer->error, FREDDY_ETOO_LARGE, "body",
+                      "the answer's body is larger than max_body (%zu bytes)",
+                      limit);
+}
+
+static int has_no_body(const struct freddy_call *call) {
+  int status = call->answer.headers.status;
+
+  return status == 204 || status == 304 ||
+         strcmp(call->ask.method, "HEAD") == 0;
+}
+
+/* The final header block is whole: what kind of body follows? */
+static int begin_body(struct fy_transfer *transfer) {
+  struct freddy_call *call = transfer->call;
+  struct fy_headers *headers = &call->answer.headers;
+  int success = headers->status >= 200 && headers->status <= 299;
+
+  transfer->body_begun = 1;
+  call->streaming = call->ask.stream && success;
+  if (has_no_body(call)) {
+    headers->gzip = 0;
+  } else if (!call->streaming && headers->length >= 0 &&
+             (uint64_t)headers->length > call->ask.max_body) {
+    return refuse_body(transfer, call->ask.max_body);
+  }
+  if (headers->encoded_otherwise) {
+    return fy_error_set(&transfer->error, FREDDY_EPROTOCOL, "bad_encoding",
+                        "the answer has a Content-Encoding that was not "
+                        "asked for");
+  }
+  if (headers->gzip && headers->length != 0) {
+    transfer->gunzip = fy_gunzip_new();
+    if (!transfer->gunzip) {
+      return fy_error_nomem(&transfer->error);
+    }
+  }
+  if (call->streaming) {
+    fy_call_tell_head(call);
+  }
+  return FREDDY_OK;
+}
+
+size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
+  struct fy_transfer *transfer = context;
+  struct freddy_call *call = transfer->call;
+  struct fy_headers *headers;
+  int rc;
+
+  (void)one;
+  if (is_over(transfer)) {
+    return 0;
+  }
+  fy_transfer_got_some(transfer);
+  headers = &call->answer.headers;
+  if (headers->complete) {
+    /* Trailers: the head may be the host's to read by now. They are counted,
+     * and dropped. */
+    transfer->trailer_bytes += size;
+    return transfer->trailer_bytes > FY_MAX_HEADERS ? 0 : size;
+  }
+  rc = fy_headers_line(headers, data, size, &transfer->error);
+  if (rc == FREDDY_OK && headers->complete && !transfer->body_begun) {
+    rc = begin_body(transfer);
+  }
+  return rc == FREDDY_OK ? size : 0;
+}
+
+static int take_body(void *context, const char *data, size_t size) {
+  struct fy_transfer *transfer = context;
+  struct freddy_call *call = transfer->call;
+  int rc;
+
+  if (call->streaming) {
+    rc = fy_call_tell_data(call, data, size);
+  } else {
+    rc = fy_buf_add(&call->answer.body, data, size);
+  }
+  if (rc == FREDDY_ETOO_LARGE) {
+    return refuse_body(transfer, call->ask.max_body);
+  }
+  return rc == FREDDY_OK ? rc : fy_error_nomem(&transfer->error);
+}
+
+size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
+  struct fy_transfer *transfer = context;
+  int rc;
+
+  (void)one;
+  if (is_over(transfer)) {
+    return 0;
+  }
+  fy_transfer_got_some(transfer);
+  if (transfer->call->streaming && fy_call_is_full(transfer->call)) {
+    transfer->receiving_paused = 1;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  transfer->received += (int64_t)size;
+  if (transfer->gunzip) {
+    rc = fy_gunzip_feed(transfer->gunzip, data, size, take_body, transfer,
+                        &transfer->error);
+  } else {
+    rc = take_body(transfer, data, size);
+  }
+  return rc == FREDDY_OK ? size : 0;
+}
+
+/* --- Sending ------------------------------------------------------------ */
+
+static size_t send_some(struct fy_transfer *transfer, char *into,
+                        size_t room) {
+  struct fy_chunk *chunk = transfer->reading;
+  size_t size = chunk->size - transfer->read_offset;
+
+  if (size > room) {
+    size = room;
+  }
+  memcpy(into, chunk->data + transfer->read_offset, size);
+  transfer->read_offset += size;
+  if (transfer->read_offset == chunk->size) {
+    fy_free(chunk);
+    transfer->reading = NULL;
+  }
+  transfer->read_total += (int64_t)size;
+  return size;
+}
+
+static size_t fail_reader(struct fy_transfer *transfer, const char *how) {
+  fy_error_set(&transfer->error, FREDDY_EBODY, "reader_failed",
+               "the body's reader %s", how);
+  return CURL_READFUNC_ABORT;
+}
+
+static size_t end_body(struct fy_transfer *transfer) {
+  int64_t size = transfer->call->ask.reader_size;
+
+  if (size >= 0 && transfer->read_total != size) {
+    return fail_reader(transfer, "ended before its size");
+  }
+  return 0;
+}
+
+size_t fy_wire_read(char *data, size_t one, size_t size, void *context) {
+  struct fy_transfer *transfer = context;
+  struct freddy_call *call = transfer->call;
+  int64_t whole;
+
+  if (is_over(transfer)) {
+    return CURL_READFUNC_ABORT;
+  }
+  fy_transfer_sent_some(transfer);
+  if (transfer->reading) {
+    return send_some(transfer, data, one * size);
+  }
+  whole = call->ask.reader_size;
+  if (whole >= 0 && transfer->read_total == whole) {
+    return 0;
+  }
+  switch (fy_call_take_reply(call, &transfer->reading)) {
+  case 1:
+    break;
+  case -1:
+    return fail_reader(transfer, "failed");
+  default:
+    fy_call_ask(call, FY_MAX_READ);
+    transfer->sending_paused = 1;
+    return CURL_READFUNC_PAUSE;
+  }
+  transfer->read_offset = 0;
+  if (!transfer->reading) {
+    return end_body(transfer);
+  }
+  if (whole >= 0 &&
+      (int64_t)transfer->reading->size > whole - transfer->read_total) {
+    return fail_reader(transfer, "ran past its size");
+  }
+  return send_some(transfer, data, one * size);
+}
+
+int fy_wire_progress(void *context, curl_off_t receive_total,
+                     curl_off_t received, curl_off_t send_total,
+                     curl_off_t sent) {
+  struct fy_transfer *transfer = context;
+
+  if (is_over(transfer)) {
+    return 1;
+  }
+  if (sent > transfer->uploaded) {
+    transfer->uploaded = sent;
+    fy_transfer_sent_some(transfer);
+  }
+  if (transfer->call->ask.progress) {
+    fy_call_tell_progress(transfer->call, sent,
+                          send_total > 0 ? send_total : -1, received,
+                          receive_total > 0 ? receive_total : -1);
+  }
+  return 0;
+}

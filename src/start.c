@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* The public entry points: starting a call. Everything is checked and copied
+ * here, on the caller's thread; the engine only carries it out. */
+#include <ctype.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "config.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/engine.h"
+#include "rules/header.h"
+
+static const double DEFAULT_CONNECT = 10;
+static const double DEFAULT_FIRST_BYTE = 120;
+static const double DEFAULT_STALL = 90;
+static const double DEFAULT_TOTAL = 600;
+
+/* --- Where to ----------------------------------------------------------- */
+
+static int check_path(const char *path, freddy_error *err) {
+  if (!path || !*path) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL, "path: missing");
+  }
+  for (const char *at = path; *at; at++) {
+    if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+      return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                          "path: control character");
+    }
+  }
+  return FREDDY_OK;
+}
+
+static int lower_host(const struct fy_span *host, char **out) {
+  *out = fy_strndup(host->data, host->size);
+  if (!*out) {
+    return FREDDY_ENOMEM;
+  }
+  for (char *at = *out; *at; at++) {
+    *at = (char)tolower((unsigned char)*at);
+  }
+  return FREDDY_OK;
+}
+
+/* What will be looked up: the proxy's name when there is one. */
+static int set_host(struct fy_ask *ask, const struct freddy_client *client,
+                    const struct fy_url *url, freddy_error *err) {
+  if (client->proxy) {
+    return fy_config_copy(client->proxy, &ask->host, err);
+  }
+  if (lower_host(&url->host, &ask->host) != FREDDY_OK) {
+    return fy_error_nomem(err);
+  }
+  ask->literal = fy_url_is_literal(url);
+  ask->localhost = strcmp(ask->host, "localhost") == 0;
+  return FREDDY_OK;
+}
+
+/* A full URL goes the same way as a path: encoded where need be. */
+static int join_absolute(const struct fy_url *url, struct fy_buf *out) {
+  struct fy_url origin = *url;
+  struct fy_buf target;
+  int rc;
+
+  origin.path.size = origin.query.size = 0;
+  fy_buf_init(&target, FY_MAX_URL);
+  rc = url->path.size ? fy_buf_add(&target, url->path.data, url->path.size)
+                      : fy_buf_adds(&target, "/");
+  if (rc == FREDDY_OK && url->query.size) {
+    rc = fy_buf_adds(&target, "?");
+    if (rc == FREDDY_OK) {
+      rc = fy_buf_add(&target, url->query.data, url->query.size);
+    }
+  }
+  if (rc == FREDDY_OK) {
+    rc = fy_url_join(&origin, target.data, target.size, out);
+  }
+  fy_buf_clear(&target);
+  return rc;
+}
+
+static int set_url(struct fy_ask *ask, const struct freddy_client *client,
+                   const freddy_request *req, freddy_error *err) {
+  struct fy_url url = client->base;
+  int other_origin = 0;
+  struct fy_buf text;
+  int rc = check_path(req->path, err);
+
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  fy_buf_init(&text, FY_MAX_URL);
+  if (req->path[0] == '/') {
+    rc = fy_url_join(&client->base, req->path, strlen(req->path), &text);
+  } else {
+    rc = fy_config_url("path", req->path, &url, err);
+    if (rc != FREDDY_OK) {
+      return rc;
+    }
+    other_origin = !fy_url_same_origin(&url, &client->base);
+    rc = join_absolute(&url, &text);
+  }
+  if (rc == FREDDY_OK) {
+    ask->url = fy_buf_take(&text, NULL);
+    ask->https = url.https;
+    ask->port = url.port;
+    ask->send_credential = req->auth == FREDDY_AUTH_ALWAYS ||
+                           (req->auth == FREDDY_AUTH_DEFAULT && !other_origin);
+    return set_host(ask, client, &url, err);
+  }
+  fy_buf_clear(&text);
+  if (rc == FREDDY_ETOO_LARGE) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "path: longer than %zu bytes", FY_MAX_URL);
+  }
+  return fy_error_nomem(err);
+}
+
+/* --- What to send ------------------------------------------------------- */
+
+static int set_method(struct fy_ask *ask, const char *method,
+                      freddy_error *err) {
+  method = method ? method : "GET";
+  if (!fy_header_is_token(method, strlen(method)) ||
+      strcmp(method, "CONNECT") == 0) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "method: not a method that can be sent");
+  }
+  return fy_config_copy(method, &ask->method, err);
+}
+
+static int is_overridden(const char *line, const char *const *headers) {
+  size_t size = strcspn(line, ":;");
+
+  for (; headers && *headers; headers += 2) {
+    if (fy_header_name_is(line, size, *headers)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+static int add_client_headers(struct fy_ask *ask, struct fy_buf *lines,
+                              const struct freddy_client *client,
+                              const freddy_request *req) {
+  const char *line = client->headers;
+
+  for (size_t i = 0; i < client->header_count; i++) {
+    size_t size = strlen(line) + 1;
+
+    if (!is_overridden(line, req->headers)) {
+      if (fy_buf_add(lines, line, size) != FREDDY_OK) {
+        return FREDDY_ENOMEM;
+      }
+      ask->header_count++;
+    }
+    line += size;
+  }
+  return FREDDY_OK;
+}
+
+static int set_headers(struct fy_ask *ask, const struct freddy_client *client,
+                       const freddy_request *req, freddy_error *err) {
+  struct fy_buf lines;
+  int rc;
+
+  fy_buf_init(&lines, 2 * FY_MAX_REQUEST_HEADERS);
+  rc = add_client_headers(ask, &lines, client, req);
+  if (rc != FREDDY_OK) {
+    fy_error_nomem(err);
+  } else {
+    rc = fy_config_headers(req->headers, client->key_header, &lines,
+                           &ask->header_count, err);
+  }
+  if (rc == FREDDY_OK) {
+    ask->headers = fy_buf_take(&lines, NULL);
+  }
+  fy_buf_clear(&lines);
+  return rc;
+}
+
+static int set_body(struct fy_ask *ask, const freddy_request *req,
+                    freddy_error *err) {
+  if (req->body && req->body_reader) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "body and body_reader: a request has one body");
+  }
+  ask->reader = req->body_reader;
+  ask->reader_size = req->reader_size;
+  ask->has_body = req->body != NULL;
+  if (req->body) {
+    ask->body = fy_strndup(req->body, req->body_size);
+    ask->body_size = req->body_size;
+    return ask->body ? FREDDY_OK : fy_error_nomem(err);
+  }
+  return FREDDY_OK;
+}
+
+static int set_credential(struct fy_ask *ask, struct freddy_client *client,
+                          const freddy_request *req, freddy_error *err) {
+  int rc;
+
+  if (!ask->send_credential) {
+    return FREDDY_OK;
+  }
+  if (!req->api_key) {
+    if (fy_client_kind(client, NULL) == FREDDY_NONE) {
+      return fy_error_set(err, FREDDY_EMISSING_CREDENTIALS, NULL,
+                          "the client has no credential");
+    }
+    return FREDDY_OK;
+  }
+  rc = fy_config_secret(FREDDY_API_KEY, client->key_header, req->api_key,
+                        strlen(req->api_key), &ask->key, err);
+  if (rc == FREDDY_OK &&
+      fy_client_note_secret(client, &ask->key) != FREDDY_OK) {
+    rc = fy_error_nomem(err);
+  }
+  return rc;
+}
+
+/* --- How long, how much ------------------------------------------------- */
+
+static fy_time pick_time(double request, double client, double otherwise) {
+  return fy_clock_from_seconds(request != 0  ? request
+                               : client != 0 ? client
+                                             : otherwise);
+}
+
+static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
+                      const freddy_request *req, freddy_error *err) {
+  const freddy_timeouts *asked = &req->timeout;
+  const freddy_timeouts *usual = &client->timeout;
+  /* A stream lasts as long as it lasts, unless this request says otherwise. */
+  double total = req->stream ? -1 : usual->total;
+
+  ask->connect = pick_time(asked->connect, usual->connect, DEFAULT_CONNECT);
+  ask->first_byte =
+      pick_time(asked->first_byte, usual->first_byte, DEFAULT_FIRST_BYTE);
+  ask->stall = pick_time(asked->stall, usual->stall, DEFAULT_STALL);
+  ask->total = pick_time(asked->total, total, DEFAULT_TOTAL);
+  ask->max_body = req->max_body ? req->max_body : client->max_body;
+  ask->buffer = client->buffer;
+  ask->stream = req->stream;
+  ask->progress = req->progress;
+  ask->decoder = req->decoder;
+  return fy_config_timeouts(asked, err);
+}
+
+static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
+                    const freddy_request *req, freddy_error *err) {
+  int rc;
+
+  if ((rc = set_method(ask, req->method, err)) == FREDDY_OK &&
+      (rc = set_url(ask, client, req, err)) == FREDDY_OK &&
+      (rc = set_headers(ask, client, req, err)) == FREDDY_OK &&
+      (rc = set_limits(ask, client, req, err)) == FREDDY_OK &&
+      (rc = set_body(ask, req, err)) == FREDDY_OK) {
+    rc = set_credential(ask, client, req, err);
+  }
+  return rc;
+}
+
+/* --- Starting ----------------------------------------------------------- */
+
+static int is_forked(const _Atomic uint64_t *used) {
+  uint64_t generation = atomic_load(used);
+
+  return generation && generation != fy_engine_generation();
+}
+
+static int check_owner(const struct freddy_client *client,
+                       const struct freddy_inbox *inbox, freddy_error *err) {
+  if ((client && is_forked(&client->generation)) ||
+      is_forked(&inbox->generation)) {
+    return fy_error_set(err, FREDDY_EFORKED, NULL,
+                        "the client belongs to another process; make one "
+                        "after the fork");
+  }
+  if (client && atomic_load(&client->closed)) {
+    return fy_error_set(err, FREDDY_ECLOSED, NULL, "the client is closed");
+  }
+  return FREDDY_OK;
+}
+
+static int take_place(struct fy_engine *engine, freddy_error *err) {
+  if (atomic_fetch_add(&engine->in_flight, 1) < FY_MAX_WAITING) {
+    return FREDDY_OK;
+  }
+  atomic_fetch_sub(&engine->in_flight, 1);
+  return fy_error_set(err, FREDDY_EQUEUE_FULL, NULL,
+                      "%d calls are in flight already", FY_MAX_WAITING);
+}
+
+/* Post it: from here on the call ends by FREDDY_DONE, whatever happens. */
+static int launch(struct freddy_call *call, struct freddy_client *client,
+                  struct freddy_inbox *inbox, freddy_error *err) {
+  struct fy_engine *engine = fy_engine_get(err);
+  uint64_t generation = fy_engine_generation();
+  int rc = engine ? take_place(engine, err) : FREDDY_ENOMEM;
+
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  call->engine = engine;
+  call->generation = generation;
+  call->started = fy_clock_now();
+  if (client) {
+    atomic_store(&client->generation, generation);
+  }
+  atomic_store(&inbox->generation, generation);
+  fy_engine_post(engine, &call->post, FY_CALL_START);
+  return FREDDY_OK;
+}
+
+int freddy_start(freddy_client *client, freddy_inbox *inbox,
+                 const freddy_request *req, freddy_call **out,
+                 freddy_error *err) {
+  struct freddy_call *call;
+  int rc = check_owner(client, inbox, err);
+
+  *out = NULL;
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  call = fy_call_new(inbox, req->user);
+  if (!call) {
+    return fy_error_nomem(err);
+  }
+  call->client = fy_client_ref(client);
+  rc = fill_ask(&call->ask, client, req, err);
+  if (rc == FREDDY_OK) {
+    fy_buf_init(&call->answer.body, call->ask.max_body);
+    rc = launch(call, client, inbox, err);
+  }
+  if (rc == FREDDY_OK) {
+    *out = call;
+  } else {
+    fy_call_unref(call);
+  }
+  return rc;
+}
+
+int freddy_start_timer(freddy_inbox *inbox, double seconds, void *user,
+                       freddy_call **out, freddy_error *err) {
+  struct freddy_call *call;
+  int rc = check_owner(NULL, inbox, err);
+
+  *out = NULL;
+  if (rc == FREDDY_OK) {
+    rc = fy_engine_prepare(err);
+  }
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  call = fy_call_new(inbox, user);
+  if (!call) {
+    return fy_error_nomem(err);
+  }
+  call->ask.total = fy_clock_from_seconds(seconds);
+  rc = launch(call, NULL, inbox, err);
+  if (rc == FREDDY_OK) {
+    *out = call;
+  } else {
+    fy_call_unref(call);
+  }
+  return rc;
+}
