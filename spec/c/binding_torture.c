@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* The binding without memory: every allocation of Lua's fails in turn, alone
+ * or with all that follow, from `require` to the last result. Only success
+ * or a lack of memory is accepted; afterwards the same state must do the
+ * whole again, so nothing in it was left half done. The leak checker judges
+ * the rest. */
+#include <lua.h>
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "freddy.h"
+#include "loopback.h"
+#include "unit.h"
+
+int luaopen_freddy_core(lua_State *L);
+
+#define BODY "{\"models\":[{\"id\":\"gpt-4o\",\"n\":[1,2.5,true,null]}]}"
+
+/* An event for which there was no memory is given again: the stream's bytes
+ * must all have come, although `next` raised in between. */
+static const char *const script =
+    "local base_url, body = ...\n"
+    "package.loaded['freddy.core'] = nil\n"
+    "local core = require('freddy.core')\n"
+    "local client = assert(core.client{ base_url = base_url,\n"
+    "  api_key = 'a-key-of-some-length-1234', headers = { 'x-b', 'b' },\n"
+    "  timeout = { total = 60 } })\n"
+    "local inbox = assert(core.inbox())\n"
+    "assert(inbox:fd())\n"
+    "local function event()\n"
+    "  while true do\n"
+    "    local ok, id, what, data = pcall(inbox.next, inbox)\n"
+    "    if not ok then\n"
+    "      id, what, data = inbox:next()\n"
+    "    end\n"
+    "    if id then return id, what, data end\n"
+    "    inbox:wait(1)\n"
+    "  end\n"
+    "end\n"
+    "local call = assert(client:start(inbox, 1, { method = 'POST',\n"
+    "  path = '/a', headers = { 'x-a', '1', 'x-c', '2' }, body = 'x',\n"
+    "  timeout = { stall = 30 }, json = true }))\n"
+    "local id, what = event()\n"
+    "assert(id == 1 and what == 'done')\n"
+    "local response = assert(call:result())\n"
+    "assert(response.status == 200 and response.body == body)\n"
+    "assert(call:data().models[1].id == 'gpt-4o')\n"
+    "local stream = assert(client:start(inbox, 2, { path = '/b',\n"
+    "  stream = true, progress = true }))\n"
+    "local pieces = ''\n"
+    "repeat\n"
+    "  local _, kind, data = event()\n"
+    "  if kind == 'data' then pieces = pieces .. data end\n"
+    "until kind == 'done'\n"
+    "assert(pieces == body and stream:head().status == 200)\n"
+    "local timer = assert(inbox:timer(3, 3600))\n"
+    "timer:cancel()\n"
+    "assert(event() == 3)\n"
+    "local none, err = timer:result()\n"
+    "assert(not none and err.kind == 'cancelled')\n"
+    "none, err = client:start(inbox, 4, { path = 'a\\0b' })\n"
+    "assert(not none and err.kind == 'misuse')\n"
+    "assert(client:redact('a-key-of-some-length-1234!') == '***!')\n"
+    "assert(core.encode_uri('a/b') == 'a%2Fb')\n"
+    "assert(client:set_credential('token', 'a-token'))\n"
+    "assert(client:credential() == 'token')\n"
+    "assert(tostring(client) .. tostring(inbox) .. tostring(call))\n"
+    "call:free()\n"
+    "inbox:close()\n"
+    "client:close()\n";
+
+/* Fails `burst` allocations from number `limit` on. 5.2 and later collect and
+ * try each one again, so that to fail one takes two. */
+static struct { long made, limit, burst; } failing = {0, -1, 0};
+
+static int fails(void) {
+  long made = failing.made++;
+
+  return failing.limit >= 0 && made >= failing.limit &&
+         made - failing.limit < failing.burst;
+}
+
+static void *allocate(void *context, void *memory, size_t old_size,
+                      size_t size) {
+  (void)context;
+  if (size == 0) {
+    free(memory);
+    return NULL;
+  }
+  /* Lua counts on shrinking a block. */
+  if ((!memory || size > old_size) && fails()) {
+    return NULL;
+  }
+  return realloc(memory, size);
+}
+
+/* In one write: two would wait for each other's acknowledgement. */
+static int serve(struct loopback *server, int fd,
+                 const struct loop_request *req, int nth) {
+  char answer[256];
+  int size = snprintf(answer, sizeof(answer),
+                      "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n"
+                      "Content-Type: application/json\r\n\r\n%s",
+                      strlen(BODY), BODY);
+
+  (void)server;
+  (void)req;
+  (void)nth;
+  return loop_write(fd, answer, (size_t)size) == 0;
+}
+
+static lua_State *state_open(void) {
+  lua_State *L = lua_newstate(allocate, NULL);
+
+  luaL_openlibs(L);
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_freddy_core);
+  lua_setfield(L, -2, "freddy.core");
+  lua_settop(L, 0);
+  return L;
+}
+
+/* A Lua stack that cannot grow is said to overflow. */
+static int lacks_memory(const char *message) {
+  return message && (strstr(message, "not enough memory") ||
+                     strstr(message, "stack overflow") ||
+                     strstr(message, "error in error handling"));
+}
+
+/* 1 when the script came to its end. */
+static int script_run(lua_State *L, const char *base_url, long limit,
+                      long burst) {
+  int status;
+
+  luaL_loadstring(L, script);
+  lua_pushstring(L, base_url);
+  lua_pushliteral(L, BODY);
+  failing.made = 0;
+  failing.burst = burst;
+  failing.limit = limit;
+  status = lua_pcall(L, 2, 0, 0);
+  failing.limit = -1;
+  if (status && !lacks_memory(lua_tostring(L, -1))) {
+    CHECK_TEXT(lua_tostring(L, -1), "not enough memory");
+  }
+  lua_settop(L, 0);
+  return status == 0;
+}
+
+/* Ends at the first `limit` that the script does not come to. */
+static void torture(const char *base_url, const char *name, long burst) {
+  long limit = 0;
+  int reached;
+
+  do {
+    lua_State *L = state_open();
+
+    UNIT_CASE("%s, allocation %ld", name, limit);
+    CHECK(script_run(L, base_url, limit, burst) || failing.made > limit);
+    reached = failing.made > limit;
+    CHECK(script_run(L, base_url, -1, 0));
+    lua_close(L);
+    limit++;
+  } while (reached && !unit_failed);
+  printf("%s: %ld allocations failed\n", name, limit - 1);
+}
+
+int main(void) {
+  static struct loopback server; /* its threads outlive main */
+  char base_url[64];
+
+  loop_start(&server, serve);
+  snprintf(base_url, sizeof(base_url), "http://127.0.0.1:%u", server.port);
+  torture(base_url, "one", LUA_VERSION_NUM > 501 ? 2 : 1);
+  torture(base_url, "all that follow", 1000000000);
+  freddy_shutdown();
+  loop_stop(&server);
+  return unit_end();
+}

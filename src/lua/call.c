@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/json.h"
+#include "lua/lua_core.h"
+
+static struct lcall *check_call(lua_State *L) {
+  return luaL_checkudata(L, 1, FY_CALL_MT);
+}
+
+struct lcall *fy_call_push(lua_State *L, int owner) {
+  struct lcall *call = lua_newuserdata(L, sizeof(*call));
+
+  call->handle = NULL; /* freed, and already safe for __gc */
+  call->busy = 0;
+  luaL_setmetatable(L, FY_CALL_MT);
+  if (owner) {
+    fy_lua_getuservalue(L, owner);
+    fy_lua_setuservalue(L, -2);
+  }
+  return call;
+}
+
+/* --- The answer --------------------------------------------------------- */
+
+static void set_number(lua_State *L, const char *name, double value) {
+  lua_pushnumber(L, (lua_Number)value);
+  lua_setfield(L, -2, name);
+}
+
+static void set_count(lua_State *L, const char *name, int64_t value) {
+  fy_lua_pushint64(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_headers(lua_State *L, const freddy_call *handle) {
+  const char *name, *value;
+  size_t i;
+
+  lua_newtable(L);
+  for (i = 0; freddy_call_header(handle, i, &name, &value); i++) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, (int)(2 * i + 1));
+    lua_pushstring(L, value);
+    lua_rawseti(L, -2, (int)(2 * i + 2));
+  }
+}
+
+static void push_head(lua_State *L, const freddy_call *handle) {
+  lua_createtable(L, 0, 9);
+  set_count(L, "status", freddy_call_status(handle));
+  push_headers(L, handle);
+  lua_setfield(L, -2, "headers");
+  lua_pushstring(L, freddy_call_url(handle));
+  lua_setfield(L, -2, "url");
+}
+
+static void push_timing(lua_State *L, const freddy_stats *stats) {
+  lua_createtable(L, 0, 5);
+  set_number(L, "dns", stats->dns);
+  set_number(L, "connect", stats->connect);
+  set_number(L, "tls", stats->tls);
+  set_number(L, "first_byte", stats->first_byte);
+  set_number(L, "total", stats->total);
+}
+
+static void push_response(lua_State *L, const freddy_call *handle) {
+  freddy_stats stats;
+  const char *body;
+  size_t size = 0;
+
+  freddy_call_stats(handle, &stats);
+  push_head(L, handle);
+  body = freddy_call_body(handle, &size);
+  lua_pushlstring(L, body, size);
+  lua_setfield(L, -2, "body");
+  push_timing(L, &stats);
+  lua_setfield(L, -2, "timing");
+  set_count(L, "attempts", stats.attempts);
+  set_count(L, "http_version", stats.http_version);
+  set_count(L, "sent", stats.sent);
+  set_count(L, "received", stats.received);
+  lua_pushboolean(L, stats.reused);
+  lua_setfield(L, -2, "reused");
+}
+
+/* `busy` keeps a finalizer that runs while the answer is copied from freeing
+ * it: l_call_free then leaves that to __gc. A raise leaves it set, which
+ * costs no more than that. */
+static int l_call_result(lua_State *L) {
+  struct lcall *call = check_call(L);
+  const freddy_error *err;
+  int results = 1;
+
+  if (!call->handle || !freddy_call_done(call->handle)) {
+    return fy_nil_return(L);
+  }
+  call->busy = 1;
+  err = freddy_call_error(call->handle);
+  if (err) {
+    results = fy_error_return(L, err);
+  }
+  if (!err) {
+    push_response(L, call->handle);
+  } else if (freddy_call_status(call->handle)) {
+    push_response(L, call->handle);
+    results = 3;
+  }
+  call->busy = 0;
+  return results;
+}
+
+/* What is known after "head": a response without body and statistics. */
+static int l_call_head(lua_State *L) {
+  struct lcall *call = check_call(L);
+
+  if (!call->handle || !freddy_call_status(call->handle)) {
+    return fy_nil_return(L);
+  }
+  call->busy = 1;
+  push_head(L, call->handle);
+  call->busy = 0;
+  return 1;
+}
+
+static int l_call_data(lua_State *L) {
+  struct lcall *call = check_call(L);
+  freddy_error err;
+  const void *document;
+  const char *body, *message;
+  size_t size;
+  int results;
+
+  if (!call->handle || !freddy_call_done(call->handle)) {
+    return fy_nil_return(L);
+  }
+  memset(&err, 0, sizeof(err));
+  message = err.message;
+  call->busy = 1;
+  document = freddy_call_document(call->handle, &err);
+  if (document) {
+    results = fy_json_push(L, document, &message);
+  } else if (err.code) {
+    results = 0;
+  } else {
+    body = freddy_call_body(call->handle, &size);
+    results = fy_json_push_text(L, body, size);
+  }
+  call->busy = 0;
+  if (!results) {
+    lua_pushnil(L);
+    lua_pushstring(L, message);
+    results = 2;
+  }
+  return results;
+}
+
+/* --- What a call can be told -------------------------------------------- */
+
+static int l_call_done(lua_State *L) {
+  struct lcall *call = check_call(L);
+
+  if (!call->handle) {
+    return fy_nil_return(L);
+  }
+  lua_pushboolean(L, freddy_call_done(call->handle));
+  return 1;
+}
+
+static int l_call_cancel(lua_State *L) {
+  struct lcall *call = check_call(L);
+
+  if (call->handle) {
+    freddy_call_cancel(call->handle);
+  }
+  return 0;
+}
+
+/* nil: the reader failed; "": the end of the body. */
+static int l_call_answer(lua_State *L) {
+  struct lcall *call = check_call(L);
+  lua_Integer question = luaL_checkinteger(L, 2);
+  const char *data = NULL;
+  size_t size = 0;
+  int code;
+  freddy_error err;
+
+  if (!lua_isnoneornil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TSTRING);
+    data = lua_tolstring(L, 3, &size);
+  }
+  if (!call->handle) {
+    return fy_closed_return(L, "the call");
+  }
+  code = freddy_call_answer(call->handle, (uint32_t)question, data, size);
+  if (code) {
+    memset(&err, 0, sizeof(err));
+    fy_error_set(&err, (freddy_code)code, NULL,
+                 code == FREDDY_ENOMEM ? "out of memory"
+                                       : "the reader gave more than was asked");
+    return fy_error_return(L, &err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* --- Ends --------------------------------------------------------------- */
+
+static int l_call_gc(lua_State *L) {
+  struct lcall *call = check_call(L);
+  freddy_call *handle = call->handle;
+
+  call->handle = NULL; /* mark first: may be called twice */
+  freddy_call_free(handle);
+  return 0;
+}
+
+static int l_call_free(lua_State *L) {
+  return check_call(L)->busy ? l_call_cancel(L) : l_call_gc(L);
+}
+
+static int l_call_tostring(lua_State *L) {
+  struct lcall *call = check_call(L);
+  const char *text = FY_CALL_MT ": waiting";
+
+  if (!call->handle) {
+    text = FY_CALL_MT ": freed";
+  } else if (freddy_call_done(call->handle)) {
+    text = FY_CALL_MT ": done";
+  }
+  lua_pushstring(L, text);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"cancel", l_call_cancel}, {"free", l_call_free},
+    {"done", l_call_done},     {"answer", l_call_answer},
+    {"result", l_call_result}, {"head", l_call_head},
+    {"data", l_call_data},     {NULL, NULL}};
+
+static const luaL_Reg meta[] = {{"__gc", l_call_gc},
+                                {"__close", l_call_free},
+                                {"__tostring", l_call_tostring},
+                                {NULL, NULL}};
+
+void fy_call_open(lua_State *L) {
+  fy_class_push(L, FY_CALL_MT, methods, meta);
+  lua_pop(L, 1);
+}

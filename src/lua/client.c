@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/fields.h"
+#include "lua/json.h"
+#include "lua/lua_core.h"
+
+static const char *const credential_names[] = {"none", "key", "token", NULL};
+
+static struct lclient *check_client(lua_State *L) {
+  return luaL_checkudata(L, 1, FY_CLIENT_MT);
+}
+
+/* --- Making one --------------------------------------------------------- */
+
+static void options_read(lua_State *L, int table, freddy_options *opts,
+                         struct fy_pairs *headers, freddy_error *err) {
+  luaL_checkstack(L, FY_FIELDS_STACK, "too many options");
+  opts->base_url = fy_field_text(L, table, "base_url", err);
+  opts->api_key = fy_field_text(L, table, "api_key", err);
+  opts->token = fy_field_text(L, table, "token", err);
+  opts->key_header = fy_field_text(L, table, "key_header", err);
+  opts->user_agent = fy_field_text(L, table, "user_agent", err);
+  opts->ca_file = fy_field_text(L, table, "ca_file", err);
+  opts->proxy = fy_field_text(L, table, "proxy", err);
+  opts->http1 = fy_field_flag(L, table, "http1");
+  opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
+  opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);
+  fy_field_timeouts(L, table, &opts->timeout);
+  fy_pairs_init(L, table, "headers", headers);
+}
+
+/* A client without a handle. Its user value is a table that holds it, for
+ * its calls to share: what they keep alive is the client. */
+static struct lclient *client_push(lua_State *L) {
+  struct lclient *client = lua_newuserdata(L, sizeof(*client));
+
+  client->handle = NULL;
+  client->closed = 1; /* until there is a handle */
+  luaL_setmetatable(L, FY_CLIENT_MT);
+  lua_createtable(L, 1, 0);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, 1);
+  fy_lua_setuservalue(L, -2);
+  return client;
+}
+
+int l_client_new(lua_State *L) {
+  freddy_options opts;
+  freddy_error err;
+  struct fy_pairs headers;
+  struct lclient *client;
+
+  memset(&opts, 0, sizeof(opts));
+  memset(&err, 0, sizeof(err));
+  luaL_checktype(L, 1, LUA_TTABLE);
+  options_read(L, 1, &opts, &headers, &err);
+  client = client_push(L);
+  opts.headers = fy_pairs_fill(L, &headers, &err);
+  if (err.code || freddy_client_new(&opts, &client->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  client->closed = 0;
+  return 1;
+}
+
+/* --- Starting a call ---------------------------------------------------- */
+
+static freddy_auth auth_read(lua_State *L, int table) {
+  static const char *const names[] = {"default", "off", "always"};
+  const char *name = fy_field_text(L, table, "auth", NULL);
+  int i;
+
+  for (i = 0; name && i < 3; i++) {
+    if (strcmp(name, names[i]) == 0) {
+      return (freddy_auth)i;
+    }
+  }
+  if (!lua_isnil(L, -1)) {
+    luaL_error(L, "auth: default, off or always expected");
+  }
+  return FREDDY_AUTH_DEFAULT;
+}
+
+static void request_read(lua_State *L, int table, freddy_request *req,
+                         struct fy_pairs *headers, freddy_error *err) {
+  luaL_checkstack(L, FY_FIELDS_STACK, "too many options");
+  req->method = fy_field_text(L, table, "method", err);
+  req->path = fy_field_text(L, table, "path", err);
+  req->body = fy_field_bytes(L, table, "body", &req->body_size);
+  req->api_key = fy_field_text(L, table, "api_key", err);
+  req->auth = auth_read(L, table);
+  req->body_reader = fy_field_flag(L, table, "reader");
+  req->reader_size = fy_field_count(L, table, "reader_size", -1);
+  req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
+  req->stream = fy_field_flag(L, table, "stream");
+  req->progress = fy_field_flag(L, table, "progress");
+  if (fy_field_flag(L, table, "json")) {
+    req->decoder = &fy_json_decoder;
+  }
+  fy_field_timeouts(L, table, &req->timeout);
+  fy_pairs_init(L, table, "headers", headers);
+}
+
+static int l_client_start(lua_State *L) {
+  struct lclient *client = check_client(L);
+  struct linbox *inbox = luaL_checkudata(L, 2, FY_INBOX_MT);
+  lua_Integer id = luaL_checkinteger(L, 3);
+  freddy_request req;
+  freddy_error err;
+  struct fy_pairs headers;
+  struct lcall *call;
+
+  luaL_argcheck(L, id > 0, 3, "a positive id expected");
+  luaL_checktype(L, 4, LUA_TTABLE);
+  memset(&req, 0, sizeof(req));
+  memset(&err, 0, sizeof(err));
+  request_read(L, 4, &req, &headers, &err);
+  req.user = (void *)(intptr_t)id;
+  call = fy_call_push(L, 1);
+  req.headers = fy_pairs_fill(L, &headers, &err);
+  if (!client->handle || !inbox->handle) {
+    return luaL_error(L, "closed");
+  }
+  if (err.code ||
+      freddy_start(client->handle, inbox->handle, &req, &call->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
+/* --- Credentials -------------------------------------------------------- */
+
+static int l_client_set_credential(lua_State *L) {
+  struct lclient *client = check_client(L);
+  int kind = luaL_checkoption(L, 2, NULL, credential_names);
+  const char *secret = NULL;
+  size_t size = 0;
+  freddy_error err;
+
+  memset(&err, 0, sizeof(err));
+  if (kind != FREDDY_NONE) {
+    luaL_checktype(L, 3, LUA_TSTRING);
+    secret = lua_tolstring(L, 3, &size);
+  }
+  if (!client->handle) {
+    return fy_closed_return(L, "the client");
+  }
+  if (freddy_client_set_credential(client->handle, (freddy_credential)kind,
+                                   secret, size, &err)) {
+    return fy_error_return(L, &err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_client_credential(lua_State *L) {
+  struct lclient *client = check_client(L);
+  char tail[5] = "";
+  freddy_credential kind = FREDDY_NONE;
+
+  if (client->handle) {
+    kind = freddy_client_credential(client->handle, tail);
+  }
+  lua_pushstring(L, credential_names[kind]);
+  lua_pushstring(L, tail);
+  return 2;
+}
+
+/* nil once the client is freed: what can no longer be masked is not given
+ * back. */
+static int l_client_redact(lua_State *L) {
+  struct lclient *client = check_client(L);
+  const char *text;
+  size_t size;
+  char *out = NULL;
+  struct lbox *box;
+
+  luaL_checktype(L, 2, LUA_TSTRING);
+  text = lua_tolstring(L, 2, &size);
+  box = fy_box_push(L, freddy_free);
+  if (!client->handle) {
+    return fy_nil_return(L);
+  }
+  if (freddy_client_redact(client->handle, text, size, &out, &size)) {
+    return luaL_error(L, "not enough memory");
+  }
+  box->memory = out;
+  fy_box_unpack(L, box, size);
+  return 1;
+}
+
+/* --- Ends --------------------------------------------------------------- */
+
+static int l_client_close(lua_State *L) {
+  struct lclient *client = check_client(L);
+
+  client->closed = 1;
+  if (client->handle) {
+    freddy_client_close(client->handle);
+  }
+  return 0;
+}
+
+static int l_client_gc(lua_State *L) {
+  struct lclient *client = check_client(L);
+  freddy_client *handle = client->handle;
+
+  client->handle = NULL; /* mark first: may be called twice */
+  client->closed = 1;
+  freddy_client_free(handle);
+  return 0;
+}
+
+static int l_client_tostring(lua_State *L) {
+  lua_pushstring(L, check_client(L)->closed ? FY_CLIENT_MT ": closed"
+                                            : FY_CLIENT_MT ": open");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"start", l_client_start},
+                                   {"close", l_client_close},
+                                   {"set_credential", l_client_set_credential},
+                                   {"credential", l_client_credential},
+                                   {"redact", l_client_redact},
+                                   {NULL, NULL}};
+
+static const luaL_Reg meta[] = {{"__gc", l_client_gc},
+                                {"__close", l_client_close},
+                                {"__tostring", l_client_tostring},
+                                {NULL, NULL}};
+
+void fy_client_open(lua_State *L) {
+  fy_class_push(L, FY_CLIENT_MT, methods, meta);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* `require "freddy.core"`: the module's functions, and what the files of the
+ * binding share. lua/freddy/core.d.lua says what each does. */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "lua/interrupt.h"
+#include "lua/json.h"
+#include "lua/lua_core.h"
+#include "rules/header.h"
+#include "rules/url.h"
+
+FREDDY_API int luaopen_freddy_core(lua_State *L);
+
+#define BOX_MT "freddy.box"
+
+/* --- Classes ------------------------------------------------------------ */
+
+void fy_class_push(lua_State *L, const char *name, const luaL_Reg *methods,
+                   const luaL_Reg *meta) {
+  fy_lua_newmetatable(L, name);
+  luaL_setfuncs(L, meta, 0);
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "__index");
+  lua_remove(L, -2);
+}
+
+/* --- Errors ------------------------------------------------------------- */
+
+void fy_error_push(lua_State *L, const freddy_error *err) {
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, freddy_error_name(err->code));
+  lua_setfield(L, -2, "kind");
+  if (err->reason[0]) {
+    lua_pushstring(L, err->reason);
+    lua_setfield(L, -2, "reason");
+  }
+  lua_pushstring(L, err->message);
+  lua_setfield(L, -2, "message");
+  lua_pushboolean(L, err->sent);
+  lua_setfield(L, -2, "sent");
+}
+
+int fy_nil_return(lua_State *L) {
+  lua_pushnil(L);
+  return 1;
+}
+
+int fy_error_return(lua_State *L, const freddy_error *err) {
+  lua_pushnil(L);
+  fy_error_push(L, err);
+  return 2;
+}
+
+int fy_closed_return(lua_State *L, const char *what) {
+  freddy_error err;
+
+  memset(&err, 0, sizeof(err));
+  fy_error_set(&err, FREDDY_ECLOSED, NULL, "%s is closed", what);
+  return fy_error_return(L, &err);
+}
+
+/* --- Boxes -------------------------------------------------------------- */
+
+static int l_box_gc(lua_State *L) {
+  struct lbox *box = luaL_checkudata(L, 1, BOX_MT);
+  void *memory = box->memory;
+
+  box->memory = NULL;
+  box->release(memory);
+  return 0;
+}
+
+struct lbox *fy_box_push(lua_State *L, void (*release)(void *memory)) {
+  struct lbox *box = lua_newuserdata(L, sizeof(*box));
+
+  box->memory = NULL;
+  box->release = release;
+  luaL_setmetatable(L, BOX_MT);
+  return box;
+}
+
+void fy_box_unpack(lua_State *L, struct lbox *box, size_t size) {
+  void *memory = box->memory;
+
+  lua_pushlstring(L, memory ? memory : "", size);
+  box->memory = NULL;
+  box->release(memory);
+}
+
+static void box_open(lua_State *L) {
+  static const luaL_Reg methods[] = {{NULL, NULL}};
+  static const luaL_Reg meta[] = {{"__gc", l_box_gc}, {NULL, NULL}};
+
+  fy_class_push(L, BOX_MT, methods, meta);
+  lua_pop(L, 1);
+}
+
+/* --- Functions ---------------------------------------------------------- */
+
+static const char *check_string(lua_State *L, int index, size_t *size) {
+  luaL_checktype(L, index, LUA_TSTRING); /* a number is not converted */
+  return lua_tolstring(L, index, size);
+}
+
+static int l_now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)fy_clock_now() / (lua_Number)FY_SECOND);
+  return 1;
+}
+
+static int l_encode_uri(lua_State *L) {
+  size_t size;
+  const char *text = check_string(L, 1, &size);
+  struct lbox *box = fy_box_push(L, fy_free);
+  struct fy_buf buf;
+  int rc;
+
+  fy_buf_init(&buf, FY_MAX_URL);
+  rc = fy_url_encode(text, size, &buf);
+  box->memory = fy_buf_take(&buf, &size);
+  if (rc) {
+    return luaL_error(L, rc == FREDDY_ENOMEM ? "not enough memory"
+                                             : "too long for a URL");
+  }
+  fy_box_unpack(L, box, box->memory ? size : 0);
+  return 1;
+}
+
+static int l_is_token(lua_State *L) {
+  size_t size;
+  const char *text = check_string(L, 1, &size);
+
+  lua_pushboolean(L, fy_header_is_token(text, size));
+  return 1;
+}
+
+static int l_is_value(lua_State *L) {
+  size_t size;
+  const char *text = check_string(L, 1, &size);
+
+  lua_pushboolean(L, fy_header_is_value(text, size));
+  return 1;
+}
+
+static int l_header_owner(lua_State *L) {
+  static const char *const owners[] = {"free", "credential", "ours"};
+  size_t size, key_size;
+  const char *name = check_string(L, 1, &size);
+  const char *key_header = NULL;
+
+  if (!lua_isnoneornil(L, 2)) {
+    key_header = check_string(L, 2, &key_size);
+    luaL_argcheck(L, strlen(key_header) == key_size, 2, "a NUL byte in it");
+  }
+  lua_pushstring(L, owners[fy_header_owner(name, size, key_header)]);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"now", l_now},
+                                     {"json_encode", l_json_encode},
+                                     {"json_decode", l_json_decode},
+                                     {"json_array", l_json_array},
+                                     {"json_is_array", l_json_is_array},
+                                     {"encode_uri", l_encode_uri},
+                                     {"is_token", l_is_token},
+                                     {"is_value", l_is_value},
+                                     {"header_owner", l_header_owner},
+                                     {"inbox", l_inbox_new},
+                                     {"client", l_client_new},
+                                     {NULL, NULL}};
+
+int luaopen_freddy_core(lua_State *L) {
+  fy_interrupt_open(L);
+  box_open(L);
+  fy_client_open(L);
+  fy_inbox_open(L);
+  fy_call_open(L);
+  fy_json_open(L);
+  luaL_newlib(L, functions);
+  lua_pushstring(L, freddy_version());
+  lua_setfield(L, -2, "version");
+  lua_pushlightuserdata(L, NULL);
+  lua_setfield(L, -2, "null");
+  return 1;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "lua/fields.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+static int wrong_type(lua_State *L, const char *name, const char *wanted,
+                      int index) {
+  return luaL_error(L, "%s: %s expected, got %s", name, wanted,
+                    luaL_typename(L, index));
+}
+
+static int has_nul(const char *text, size_t size) {
+  return memchr(text, '\0', size) != NULL;
+}
+
+const char *fy_field_bytes(lua_State *L, int table, const char *name,
+                           size_t *size) {
+  *size = 0;
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    return NULL;
+  }
+  if (lua_type(L, -1) != LUA_TSTRING) {
+    wrong_type(L, name, "string", -1);
+  }
+  return lua_tolstring(L, -1, size);
+}
+
+const char *fy_field_text(lua_State *L, int table, const char *name,
+                          freddy_error *err) {
+  size_t size;
+  const char *text = fy_field_bytes(L, table, name, &size);
+
+  if (text && has_nul(text, size)) {
+    fy_error_set(err, FREDDY_EMISUSE, NULL, "%s contains a NUL byte", name);
+    return NULL;
+  }
+  return text;
+}
+
+int64_t fy_field_count(lua_State *L, int table, const char *name,
+                       int64_t absent) {
+  int64_t count = absent;
+
+  if (fy_lua_getfield(L, table, name) != LUA_TNIL &&
+      (!fy_lua_toint64(L, -1, &count) || count < 0)) {
+    luaL_error(L, "%s: a whole number, not negative, expected", name);
+  }
+  lua_pop(L, 1);
+  return count;
+}
+
+int fy_field_flag(lua_State *L, int table, const char *name) {
+  int flag;
+
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1) && !lua_isboolean(L, -1)) {
+    wrong_type(L, name, "boolean", -1);
+  }
+  flag = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return flag;
+}
+
+static double seconds(lua_State *L, int table, const char *name) {
+  double number = 0;
+
+  lua_getfield(L, table, name);
+  if (!lua_isnil(L, -1)) {
+    if (lua_type(L, -1) != LUA_TNUMBER) {
+      wrong_type(L, name, "number", -1);
+    }
+    number = (double)lua_tonumber(L, -1);
+  }
+  lua_pop(L, 1);
+  return number;
+}
+
+void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts) {
+  int inner;
+
+  lua_getfield(L, table, "timeout");
+  if (!lua_isnil(L, -1)) {
+    if (!lua_istable(L, -1)) {
+      wrong_type(L, "timeout", "table", -1);
+    }
+    inner = lua_gettop(L);
+    timeouts->connect = seconds(L, inner, "connect");
+    timeouts->first_byte = seconds(L, inner, "first_byte");
+    timeouts->stall = seconds(L, inner, "stall");
+    timeouts->total = seconds(L, inner, "total");
+  }
+  lua_pop(L, 1);
+}
+
+void fy_pairs_init(lua_State *L, int table, const char *name,
+                   struct fy_pairs *pairs) {
+  pairs->table = 0;
+  pairs->count = 0;
+  pairs->items = NULL;
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    lua_pushnil(L);
+    return;
+  }
+  if (!lua_istable(L, -1)) {
+    wrong_type(L, name, "table", -1);
+  }
+  pairs->table = lua_gettop(L);
+  pairs->count = lua_rawlen(L, -1);
+  if (pairs->count % 2) {
+    luaL_error(L, "%s: names and values in turn expected", name);
+  }
+  pairs->items =
+      lua_newuserdata(L, (pairs->count + 1) * sizeof(*pairs->items));
+}
+
+const char *const *fy_pairs_fill(lua_State *L, struct fy_pairs *pairs,
+                                 freddy_error *err) {
+  size_t i, size;
+
+  if (!pairs->table) {
+    return NULL;
+  }
+  for (i = 0; i < pairs->count; i++) {
+    lua_rawgeti(L, pairs->table, (int)i + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) {
+      wrong_type(L, "headers", "string", -1);
+    }
+    pairs->items[i] = lua_tolstring(L, -1, &size);
+    lua_pop(L, 1);
+    if (has_nul(pairs->items[i], size)) {
+      fy_error_set(err, FREDDY_EMISUSE, NULL,
+                   i % 2 ? "the value of header %s contains a NUL byte"
+                         : "the header name %s contains a NUL byte",
+                   pairs->items[i - i % 2]);
+      return NULL;
+    }
+  }
+  pairs->items[pairs->count] = NULL;
+  return pairs->items;
+}

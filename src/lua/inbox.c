@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/error.h"
+#include "lua/interrupt.h"
+#include "lua/lua_core.h"
+
+/* The longest that C keeps the host from running its hooks. */
+#define SLICE 0.05
+
+static struct linbox *check_inbox(lua_State *L) {
+  return luaL_checkudata(L, 1, FY_INBOX_MT);
+}
+
+int l_inbox_new(lua_State *L) {
+  struct linbox *inbox = lua_newuserdata(L, sizeof(*inbox));
+  freddy_error err;
+
+  memset(inbox, 0, sizeof(*inbox));
+  memset(&err, 0, sizeof(err));
+  luaL_setmetatable(L, FY_INBOX_MT);
+  fy_interrupt_open(L);
+  if (freddy_inbox_new(&inbox->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
+/* --- Waiting ------------------------------------------------------------ */
+
+static int l_inbox_wait(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  double seconds = luaL_checknumber(L, 2);
+  lua_Hook before;
+  int ready;
+
+  if (!inbox->handle) {
+    return fy_nil_return(L);
+  }
+  if (!(seconds >= 0 && seconds < SLICE)) { /* NaN too */
+    seconds = SLICE;
+  }
+  before = fy_interrupt_look(L);
+  ready = inbox->pending || freddy_inbox_wait(inbox->handle, seconds);
+  fy_interrupt_carry(L, before);
+  lua_pushboolean(L, ready);
+  return 1;
+}
+
+static int l_inbox_ready(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  if (!inbox->handle) {
+    return fy_nil_return(L);
+  }
+  lua_pushboolean(L, inbox->pending || freddy_inbox_ready(inbox->handle));
+  return 1;
+}
+
+static int l_inbox_fd(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  freddy_error err;
+  int fd;
+
+  if (!inbox->handle) {
+    return fy_nil_return(L);
+  }
+  memset(&err, 0, sizeof(err));
+  fd = freddy_inbox_fd(inbox->handle, &err);
+  if (fd < 0) {
+    return fy_error_return(L, &err);
+  }
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+static int l_inbox_forked(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  if (!inbox->handle) {
+    return fy_nil_return(L);
+  }
+  lua_pushboolean(L, freddy_inbox_forked(inbox->handle));
+  return 1;
+}
+
+static int l_inbox_timer(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  lua_Integer id = luaL_checkinteger(L, 2);
+  double seconds = luaL_checknumber(L, 3);
+  struct lcall *call;
+  freddy_error err;
+
+  luaL_argcheck(L, id > 0, 2, "a positive id expected");
+  memset(&err, 0, sizeof(err));
+  call = fy_call_push(L, 0);
+  if (!inbox->handle) {
+    return fy_closed_return(L, "the inbox");
+  }
+  if (freddy_start_timer(inbox->handle, seconds, (void *)(intptr_t)id,
+                         &call->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
+/* --- Events ------------------------------------------------------------- */
+
+static void inbox_free(struct linbox *inbox) {
+  freddy_inbox *handle = inbox->handle;
+
+  inbox->handle = NULL; /* mark first: may be called twice */
+  inbox->pending = 0;
+  freddy_inbox_free(handle);
+}
+
+static int push_bytes(lua_State *L) {
+  const freddy_event *event = lua_touserdata(L, 1);
+
+  lua_pushlstring(L, event->data, event->size);
+  return 1;
+}
+
+/* The allocation may fail, and then the event must not be lost; or it may run
+ * a finalizer that asks this very inbox for the next event, or closes it,
+ * while the bytes are being read. */
+static int push_data(lua_State *L, struct linbox *inbox) {
+  int rc;
+
+  lua_pushvalue(L, lua_upvalueindex(FREDDY_DONE + 1));
+  lua_pushlightuserdata(L, &inbox->event);
+  inbox->draining = 1;
+  rc = lua_pcall(L, 1, 1, 0);
+  inbox->draining = 0;
+  if (inbox->closing) {
+    inbox_free(inbox);
+  } else if (rc) {
+    inbox->pending = 1;
+  }
+  return rc ? lua_error(L) : 3;
+}
+
+static void push_total(lua_State *L, int64_t total) {
+  if (total < 0) {
+    lua_pushnil(L);
+  } else {
+    fy_lua_pushint64(L, total);
+  }
+}
+
+static int push_progress(lua_State *L, const freddy_event *event) {
+  fy_lua_pushint64(L, event->sent);
+  push_total(L, event->send_total);
+  fy_lua_pushint64(L, event->received);
+  push_total(L, event->receive_total);
+  return 6;
+}
+
+/* The names of the events are upvalues 1 to FREDDY_DONE, so that naming one
+ * that has left the inbox cannot fail; push_bytes is the one after. */
+static int l_inbox_next(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  const freddy_event *event = &inbox->event;
+
+  if (!inbox->handle || inbox->draining ||
+      (!inbox->pending && !freddy_inbox_next(inbox->handle, &inbox->event))) {
+    return fy_nil_return(L);
+  }
+  inbox->pending = 0;
+  lua_pushinteger(L, (lua_Integer)(intptr_t)event->user);
+  lua_pushvalue(L, lua_upvalueindex(event->type));
+  switch (event->type) {
+  case FREDDY_DATA:
+    return push_data(L, inbox);
+  case FREDDY_PROGRESS:
+    return push_progress(L, event);
+  case FREDDY_NEED_BODY:
+    fy_lua_pushint64(L, event->question);
+    fy_lua_pushint64(L, (int64_t)event->wanted);
+    return 4;
+  case FREDDY_HEAD:
+  case FREDDY_DONE:
+    break;
+  }
+  return 2;
+}
+
+/* --- Ends --------------------------------------------------------------- */
+
+static int l_inbox_close(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  if (inbox->draining) {
+    inbox->closing = 1;
+  } else {
+    inbox_free(inbox);
+  }
+  return 0;
+}
+
+static int l_inbox_tostring(lua_State *L) {
+  lua_pushstring(L, check_inbox(L)->handle ? FY_INBOX_MT ": open"
+                                           : FY_INBOX_MT ": closed");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"wait", l_inbox_wait},     {"ready", l_inbox_ready},
+    {"fd", l_inbox_fd},         {"forked", l_inbox_forked},
+    {"timer", l_inbox_timer},   {"close", l_inbox_close},
+    {NULL, NULL}};
+
+static const luaL_Reg meta[] = {{"__gc", l_inbox_close},
+                                {"__close", l_inbox_close},
+                                {"__tostring", l_inbox_tostring},
+                                {NULL, NULL}};
+
+void fy_inbox_open(lua_State *L) {
+  static const char *const names[] = {"head", "data", "progress", "need_body",
+                                      "done"};
+  int i;
+
+  fy_class_push(L, FY_INBOX_MT, methods, meta);
+  for (i = 0; i < FREDDY_DONE; i++) {
+    lua_pushstring(L, names[i]);
+  }
+  lua_pushcfunction(L, push_bytes);
+  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 1);
+  lua_setfield(L, -2, "next");
+  lua_pop(L, 1);
+}

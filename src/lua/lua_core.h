@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the binding share: the userdata that own what freddy.h
+ * hands out, and how errors become tables.
+ *
+ * Every function here reads and checks its arguments first, then makes the
+ * userdata that will own the result, then acquires it: at each step a raise
+ * leaves nothing without an owner. Handles are read last, since a finalizer
+ * that runs during an allocation may close what they stand for. */
+#ifndef FY_LUA_CORE_H
+#define FY_LUA_CORE_H
+
+#include "freddy.h"
+#include "lua/lua_compat.h"
+
+#define FY_CLIENT_MT "freddy.client"
+#define FY_INBOX_MT  "freddy.inbox"
+#define FY_CALL_MT   "freddy.call"
+
+/* In all three a NULL handle means freed, or never acquired. */
+struct lclient {
+  freddy_client *handle;
+  int closed;
+};
+
+struct linbox {
+  freddy_inbox *handle;
+  freddy_event event; /* the one at hand */
+  int pending;  /* 1: Lua had no memory for it; it is given again */
+  int draining; /* 1: its bytes are being copied */
+  int closing;  /* 1: to be freed as soon as that is over */
+};
+
+struct lcall {
+  freddy_call *handle;
+  int busy; /* 1: what the handle lends is being copied */
+};
+
+/* Register a class: `methods` behind __index, `meta` beside it. Pushes the
+ * table of methods. */
+void fy_class_push(lua_State *L, const char *name, const luaL_Reg *methods,
+                   const luaL_Reg *meta);
+
+void fy_client_open(lua_State *L);
+void fy_inbox_open(lua_State *L);
+void fy_call_open(lua_State *L);
+
+int l_client_new(lua_State *L);
+int l_inbox_new(lua_State *L);
+
+/* Push a call that is not started yet; `owner` is the stack index of the
+ * client that has to outlive it, or 0. */
+struct lcall *fy_call_push(lua_State *L, int owner);
+
+/* Push { kind =, reason =, message =, sent = }. */
+void fy_error_push(lua_State *L, const freddy_error *err);
+
+/* Push nil; returns 1. What methods answer on what is freed. */
+int fy_nil_return(lua_State *L);
+
+/* Push nil and the error; returns 2. */
+int fy_error_return(lua_State *L, const freddy_error *err);
+
+/* The same with kind "closed", for what has to say why. */
+int fy_closed_return(lua_State *L, const char *what);
+
+/* Memory of C's that must not leak when a push raises. */
+struct lbox {
+  void *memory;
+  void (*release)(void *memory);
+};
+
+/* Push an empty box, which owns whatever is put into it. */
+struct lbox *fy_box_push(lua_State *L, void (*release)(void *memory));
+/* Push the box's `size` bytes as a string and empty it. */
+void fy_box_unpack(lua_State *L, struct lbox *box, size_t size);
+
+#endif
