@@ -1,0 +1,235 @@
+-- SPDX-License-Identifier: MIT
+-- The control listener: GET reads the counters, POST turns the switches.
+
+local credentials = require "credentials"
+local errors = require "errors"
+local json = require "json"
+local reply = require "reply"
+local request = require "request"
+local state = require "state"
+
+local control = {}
+
+local function integer(least, most)
+  return function(value)
+    return type(value) == "number" and value % 1 == 0 and value >= least
+      and value <= most
+  end
+end
+
+local function is(kind)
+  return function(value)
+    return type(value) == kind
+  end
+end
+
+local function shape(value)
+  return type(value) == "string" and errors.has_shape(value)
+end
+
+-- Fields of a rule → check of their value.
+local FAIL = {
+  path = is "string", method = is "string", times = integer(1, 1e9),
+  after = integer(1, 1e9), status = integer(200, 599), shape = shape,
+  code = is "string", message = is "string", details = is "table",
+  headers = is "table", body = is "string", close = is "boolean",
+  early = is "boolean",
+}
+local DELAY = {
+  path = is "string", method = is "string", times = integer(1, 1e9),
+  after = integer(1, 1e9), ms = integer(0, 600000),
+}
+local ACCEPT = {
+  ["x-api-key"] = is "boolean", ["api-key"] = is "boolean",
+  bearer = is "boolean", ["bearer-key"] = is "boolean",
+}
+local MINT = {
+  expires_in = integer(-1e9, 1e9), scope = is "string", type = is "string",
+  sub = function(value) return value == false or type(value) == "string" end,
+}
+
+local function state_of(kind)
+  return { state = function(value)
+    return type(value) == "string" and credentials.has_state(kind, value)
+  end }
+end
+
+local function check(value, fields)
+  if type(value) ~= "table" then
+    return "is not an object"
+  end
+  for name, field in pairs(value) do
+    if not fields[name] then
+      return "has no field " .. tostring(name)
+    elseif not fields[name](field) then
+      return "has a wrong " .. name
+    end
+  end
+end
+
+-- One rule or a list of them.
+local function rules_of(value)
+  if type(value) == "table" and value[1] ~= nil then
+    return value
+  end
+  return { value }
+end
+
+local function check_rules(fields, needs)
+  return function(value)
+    for _, rule in ipairs(rules_of(value)) do
+      local wrong = check(rule, fields)
+      if wrong then
+        return wrong
+      end
+      local has = false
+      for _, name in ipairs(needs) do
+        has = has or rule[name] ~= nil
+      end
+      if not has then
+        return "needs " .. table.concat(needs, " or ")
+      elseif rule.body and not rule.status then
+        return "needs status"
+      end
+    end
+  end
+end
+
+local function checker(fields)
+  return function(value)
+    return check(value, fields)
+  end
+end
+
+local function merge(name)
+  return function(switches, value)
+    for key, field in pairs(value) do
+      switches[name][key] = field
+    end
+  end
+end
+
+local function append(name)
+  return function(switches, value)
+    for _, rule in ipairs(rules_of(value)) do
+      state.arm(rule)
+      table.insert(switches[name], rule)
+    end
+  end
+end
+
+-- Every switch: what is wrong with a value, and how it is set.
+local SWITCHES = {
+  accept = { check = checker(ACCEPT), set = merge "accept" },
+  key = { check = checker(state_of "key"), set = merge "key" },
+  token = { check = checker(state_of "token"), set = merge "token" },
+  fail = { check = check_rules(FAIL, { "status", "close" }),
+    set = append "fail" },
+  delay = { check = check_rules(DELAY, { "ms" }), set = append "delay" },
+  headers = {
+    check = function(value)
+      return type(value) ~= "table" and "is not an object" or nil
+    end,
+    set = function(switches, value) switches.headers = value end,
+  },
+  shape = {
+    check = function(value) return not shape(value) and "is none" or nil end,
+    set = function(switches, value) switches.shape = value end,
+  },
+}
+
+-- What does something once, and what it needs.
+local ACTIONS = {
+  reset = function(value)
+    return value ~= true and "is not true" or nil
+  end,
+  mint = checker(MINT),
+}
+
+local function wrong_of(body)
+  for name, value in pairs(body) do
+    local switch = SWITCHES[name]
+    local checks = switch and switch.check or ACTIONS[name]
+    local wrong = "is not known"
+    if checks then
+      wrong = checks(value)
+    end
+    if wrong then
+      return name .. " " .. wrong
+    end
+  end
+end
+
+local function post()
+  local body = request.json()
+  local wrong = not body and "the body is not a JSON object" or wrong_of(body)
+  if wrong then
+    return reply.json(400, { ok = false, error = wrong })
+  end
+  local answer = { ok = true }
+  if body.reset then
+    state.reset()
+  end
+  if body.mint then
+    answer.token, answer.expires_at = credentials.mint(body.mint)
+  end
+  state.change(function(switches)
+    for name, value in pairs(body) do
+      if SWITCHES[name] then
+        SWITCHES[name].set(switches, value)
+      end
+    end
+  end)
+  reply.json(200, answer)
+end
+
+-- nginx counts connections of all listeners, ours included: each of ours
+-- carries one request, and the one that asks is open.
+local function connections()
+  local text = ngx.location.capture("/stub_status").body
+  local active, accepted = text:match "connections: (%d+).-(%d+)"
+  return {
+    accepted = tonumber(accepted) - ngx.shared.emulator:get "asked",
+    open = tonumber(active) - 1,
+  }
+end
+
+-- A copy, in which the lists of rules are arrays even when empty.
+local function switches()
+  local copy = {}
+  for name, value in pairs(state.switches()) do
+    copy[name] = value
+  end
+  copy.fail, copy.delay = json.array(copy.fail), json.array(copy.delay)
+  return copy
+end
+
+local function get()
+  local counters = state.counters()
+  local recent = state.recent()
+  local all = connections()
+  all.used = counters.connections or {}
+  reply.json(200, {
+    endpoints = counters.endpoints or {}, connections = all,
+    switches = switches(), recent = json.array(recent),
+    last = recent[#recent] or json.null,
+  })
+end
+
+--- Answer a request on the control listener.
+function control.run()
+  ngx.shared.emulator:incr("asked", 1, 0)
+  ngx.req.read_body()
+  local method = ngx.req.get_method()
+  if request.target() ~= "/control" then
+    reply.json(404, { ok = false, error = "only /control is here" })
+  elseif method == "GET" then
+    get()
+  elseif method == "POST" then
+    post()
+  else
+    reply.json(405, { ok = false, error = "GET and POST only" })
+  end
+end
+
+return control

@@ -1,0 +1,47 @@
+-- SPDX-License-Identifier: MIT
+-- Every route of the API. A resource is a file in resources/; its handlers
+-- get the path's parameters and answer by themselves.
+--
+--   path     `{name}` is one part of the path, `{name*}` all the rest
+--   methods  handler by method; HEAD falls back to GET, `*` takes any
+--   public   true: no credential is looked at
+
+local blob = require "resources.blob"
+local echo = require "resources.echo"
+local faults = require "resources.faults"
+local health = require "resources.health"
+local models = require "resources.models"
+local slow = require "resources.slow"
+local threads = require "resources.threads"
+
+return {
+  { path = "/v1/models", methods = { GET = models.list } },
+
+  { path = "/v1/health", methods = { GET = health.status }, public = true },
+  { path = "/v1/health/", methods = { GET = health.status }, public = true },
+  { path = "/v1/health/details", methods = { GET = health.details },
+    public = true },
+
+  { path = "/v1/threads",
+    methods = { GET = threads.list, POST = threads.create } },
+  { path = "/v1/threads/{id}",
+    methods = { GET = threads.get, PATCH = threads.update,
+      POST = threads.update, DELETE = threads.delete } },
+
+  -- From here on: no part of the API, tools for tests.
+  { path = "/v1/echo", methods = { ["*"] = echo.answer } },
+  { path = "/v1/echo/{rest*}", methods = { ["*"] = echo.answer } },
+  { path = "/v1/open", methods = { ["*"] = echo.answer }, public = true },
+  { path = "/v1/open/{rest*}", methods = { ["*"] = echo.answer },
+    public = true },
+  { path = "/v1/blob", methods = { GET = blob.get }, public = true },
+  { path = "/v1/status/{status}", methods = { ["*"] = faults.status },
+    public = true },
+  { path = "/v1/delay/{ms}", methods = { ["*"] = slow.delay },
+    public = true },
+  { path = "/v1/drip", methods = { GET = slow.drip }, public = true },
+  { path = "/v1/headers", methods = { GET = faults.headers }, public = true },
+  { path = "/v1/redirect", methods = { ["*"] = faults.redirect },
+    public = true },
+  { path = "/v1/leak", methods = { ["*"] = faults.leak }, public = true },
+}
