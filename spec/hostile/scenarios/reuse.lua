@@ -1,0 +1,109 @@
+-- SPDX-License-Identifier: MIT
+-- luacheck: std lua54
+--- What goes wrong on a connection that is used again.
+
+local http = require "lib.http"
+local log = require "lib.log"
+
+local reuse = {}
+
+local extras = {
+  response = http.answer '{"stranger":true}',
+  head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+  garbage = "not asked for",
+  byte = "\n",
+}
+
+reuse["extra-after"] = {
+  about = "a right answer and, at once or when the gate opens, bytes that "
+    .. "nobody asked for: `kind`",
+  args = "kind=response|head|garbage|byte gate= of=ok|chunked|no-content",
+  run = function(conn, _, args)
+    local first = http.answer '{"ok":true}'
+    if args.of == "chunked" then
+      first = http.chunked { '{"ok":true}' }
+    elseif args.of == "no-content" then
+      first = http.head(204, {})
+    end
+    local extra = extras[args.kind] or extras.response
+    if not args.gate then
+      conn:send(first .. extra)
+      return "keep"
+    end
+    conn:send(first)
+    conn:wait(nil, function()
+      return log.released(args.gate)
+    end)
+    conn:send(extra)
+    return "keep"
+  end,
+}
+
+reuse["no-content"] = {
+  about = "204 (or another `code`) with the bytes of a body behind it; "
+    .. "`length=yes` declares them",
+  args = "code=204 length=",
+  run = function(conn, _, args)
+    local lines = args.length and { "Content-Length: 11" } or {}
+    conn:send(http.head(tonumber(args.code) or 204, lines)
+      .. '{"ok":true}')
+    return "keep"
+  end,
+}
+
+reuse["close-after"] = {
+  about = "a right keep-alive answer, then a close at once",
+  run = function(conn)
+    conn:answer(http.answer '{"ok":true}')
+    return "fin"
+  end,
+}
+
+reuse["reset-after"] = {
+  about = "a right keep-alive answer, then a reset at once",
+  run = function(conn)
+    conn:answer(http.answer '{"ok":true}')
+    return "reset"
+  end,
+}
+
+reuse["keepalive-reset"] = {
+  about = "answers a connection's first request; reads the next one whole "
+    .. "and resets without an answer",
+  run = function(conn)
+    if conn.served > 1 then
+      return "reset"
+    end
+    conn:answer(http.answer '{"ok":true}')
+    return "keep"
+  end,
+}
+
+reuse["keepalive-close"] = {
+  about = "the same with a close",
+  run = function(conn)
+    if conn.served > 1 then
+      return "fin"
+    end
+    conn:answer(http.answer '{"ok":true}')
+    return "keep"
+  end,
+}
+
+reuse["sequence"] = {
+  about = "the nth request (counted for each `tag`) runs the nth scenario "
+    .. "of the list `of`, the last one for ever; they share the arguments, "
+    .. "and `with` is their `of`",
+  args = "of=close-before,ok with=",
+  pick = function(args)
+    local names = {}
+    for name in (args.of or "close-before,ok"):gmatch("[^,]+") do
+      names[#names + 1] = name
+    end
+    args.of = args.with
+    local nth = log.count("sequence " .. (args.tag or ""))
+    return names[math.min(nth, #names)]
+  end,
+}
+
+return reuse
