@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+# make demo      set up, build, and list models against the local emulator
+# make test      set up, build for every Lua, run the whole suite
+# make           build for one Lua: make LUA=lua5.1, make LUA=luajit, ...
+# V=1 shows the commands, WERROR=1 makes warnings errors, SETUP=no installs
+# nothing and names what is missing.
+
+CC ?= cc
+AR ?= ar
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+V ?= 0
+WERROR ?= 0
+SETUP ?= yes
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+LUAS ?= lua5.1 lua5.2 lua5.3 lua5.4 luajit
+FUZZ_SECONDS ?= 30
+
+# The first Lua that is found. LUA may be a path; LUA_ABI is its short name,
+# asked from itself, and names its build folder.
+ifeq ($(origin LUA),undefined)
+LUA := $(notdir $(shell for lua in lua5.4 lua5.3 luajit lua5.1 lua5.2 lua; \
+	do command -v $$lua && break; done))
+endif
+LUA_ABI := $(shell $(or $(LUA),false) -e 'io.write(jit and "luajit" \
+	or _VERSION:lower():gsub(" ", ""))' 2>/dev/null)
+LUA_VERSION := $(if $(filter luajit,$(LUA_ABI)),5.1,$(LUA_ABI:lua%=%))
+LUA_PC := $(firstword $(foreach name,$(LUA_ABI) lua-$(LUA_VERSION) lua,\
+	$(shell $(PKG_CONFIG) --exists $(name) 2>/dev/null && echo $(name))))
+LUA_INCDIR ?=
+LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),$(shell \
+	$(PKG_CONFIG) --cflags $(LUA_PC))))
+LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)))
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+
+DEP_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags libcurl jansson zlib 2>/dev/null)
+DEP_LIBS ?= $(shell $(PKG_CONFIG) --libs libcurl jansson zlib 2>/dev/null \
+	|| echo -lcurl -ljansson -lz)
+ifeq ($(shell uname -s),Darwin)
+LIBFLAG ?= -bundle -undefined dynamic_lookup
+else
+# The engine's thread outlives a closed Lua state: never unmap its code.
+LIBFLAG ?= -shared -Wl,-z,nodelete -Wl,-z,relro -Wl,-z,now \
+	-Wl,-Bsymbolic-functions
+EXPORT ?= -Wl,-E
+endif
+
+# A flavour is the same tree built another way, in a folder of its own.
+FLAVOUR ?=
+BUILD ?= build$(FLAVOUR:%=/%)
+FLAGS_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+FLAGS_tsan := -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_torture := -DFY_TORTURE $(FLAGS_asan)
+FLAGS_oldcurl := -DFY_FORCE_OLD_CURL
+FLAGS_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+FLAGS := $(FLAGS_$(FLAVOUR))
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Wall -Wextra -Wshadow \
+	-Wstrict-prototypes -Wmissing-prototypes -fvisibility=hidden -fPIC \
+	-MMD -MP -pthread $(if $(filter 1,$(WERROR)),-Werror) $(DEP_CFLAGS) \
+	$(CFLAGS) $(FLAGS)
+ALL_LIBS = $(DEP_LIBS) -pthread $(LDLIBS)
+LINK = $(CC) $(CFLAGS) $(FLAGS) $(LDFLAGS)
+
+VERSION := $(shell sed -n 's/^\#define FREDDY_VERSION "\(.*\)"/\1/p' \
+	src/freddy.h)
+CORE_SRC := $(wildcard src/*.c src/base/*.c src/rules/*.c src/net/*.c)
+CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/core/%.o)
+CORE_LIB := $(BUILD)/core/libfreddy.a
+BIND_DIR := $(BUILD)/$(LUA_ABI)
+BIND_OBJ := $(patsubst src/lua/%.c,$(BIND_DIR)/obj/%.o,$(wildcard src/lua/*.c))
+BIND_LIB := $(BIND_DIR)/freddy/core.so
+
+# C units print `N passed, N failed`. Those that include Lua's headers are
+# linked with the binding of the Lua at hand; *_torture.c need FY_TORTURE;
+# *_preload.c become libraries for LD_PRELOAD.
+UNIT_KIND := $(if $(filter torture,$(FLAVOUR)),torture,test)
+UNIT_SRC := $(wildcard spec/c/*_$(UNIT_KIND).c)
+UNIT_LUA := $(if $(UNIT_SRC),$(shell grep -lE \
+	'include [<"](lua|lauxlib|lualib|lua/[a-z_]+)\.h' $(UNIT_SRC)))
+UNITS := $(patsubst spec/c/%.c,$(BUILD)/spec/%,\
+	$(filter-out $(UNIT_LUA),$(UNIT_SRC)))
+LUA_UNITS := $(patsubst spec/c/%.c,$(BIND_DIR)/spec/%,$(UNIT_LUA))
+PRELOADS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.so,\
+	$(wildcard spec/c/*_preload.c))
+# A unit may put a function of its own in the place of libc's.
+UNIT_CFLAGS := -Ispec/c -fvisibility=default
+EXAMPLES := $(patsubst examples/c/%.c,$(BUILD)/examples/%,\
+	$(wildcard examples/c/*.c))
+FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
+
+LPATH = $(CURDIR)/lua/?.lua
+CPATH = $(abspath $(BUILD))/$(LUA_ABI)/?.so
+_V = _$(subst .,_,$(LUA_VERSION))
+need_lua = $(if $(LUA_ABI),$(if $(LUA_INCDIR)$(LUA_PC),,$(error no headers \
+	for $(LUA): install them (tools/setup --print) or set LUA_INCDIR)),\
+	$(error no Lua to build for: "$(LUA)" does not run (tools/setup --print)))
+quiet := $(if $(filter 1,$(V)),,@)
+Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
+	printf '  %-4s %s\n' '$(1)' '$@';))
+
+.PHONY: all lib env units examples fuzzers test demo demo-run emulator lint format asan tsan \
+	oldcurl valgrind torture fuzz bench install uninstall clean
+.DELETE_ON_ERROR:
+
+all: $(BIND_LIB) $(CORE_LIB)
+lib: $(CORE_LIB)
+units: $(UNITS) $(LUA_UNITS) $(PRELOADS)
+examples: $(EXAMPLES)
+fuzzers: $(FUZZERS)
+
+env:
+	$(need_lua)
+	@echo 'export LUA_PATH="$(LPATH);$${LUA_PATH:-;}"'
+	@echo 'export LUA_CPATH="$(CPATH);$${LUA_CPATH:-;}"'
+	@echo '[ -z "$${LUA_PATH$(_V)-}" ] ||' \
+		'export LUA_PATH$(_V)="$(LPATH);$$LUA_PATH$(_V)"'
+	@echo '[ -z "$${LUA_CPATH$(_V)-}" ] ||' \
+		'export LUA_CPATH$(_V)="$(CPATH);$$LUA_CPATH$(_V)"'
+
+$(BUILD)/core/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+$(CORE_LIB): $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call Q,AR)rm -f $@ && $(AR) rcs $@ $^
+
+$(BIND_DIR)/obj/%.o: src/lua/%.c
+	$(need_lua)
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+$(BIND_LIB): $(BIND_OBJ) $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(LINK) $(LIBFLAG) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/spec/%: spec/c/%.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,UNIT)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(UNIT_CFLAGS) \
+		-o $@ $< $(CORE_LIB) $(ALL_LIBS)
+
+$(BUILD)/spec/%_preload.so: spec/c/%_preload.c
+	@mkdir -p $(@D)
+	$(call Q,UNIT)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared \
+		-pthread $(CFLAGS) -o $@ $< -ldl
+
+$(BIND_DIR)/spec/%: spec/c/%.c $(BIND_OBJ) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,UNIT)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(LDFLAGS) \
+		$(UNIT_CFLAGS) $(EXPORT) -o $@ $< $(BIND_OBJ) $(CORE_LIB) $(LUA_LIBS) \
+		$(ALL_LIBS)
+
+$(BUILD)/examples/%: examples/c/%.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(LDFLAGS) -o $@ $< \
+		$(CORE_LIB) $(ALL_LIBS)
+
+build/fuzz/%: spec/fuzz/%.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(CPPFLAGS) -o $@ \
+		$< $(CORE_LIB) $(ALL_LIBS)
+
+test:
+	@SETUP=$(SETUP) tools/setup test
+	+@LUAS="$(LUAS)" SPECS="$(SPECS)" spec/run
+
+demo:
+	@SETUP=$(SETUP) tools/setup demo
+	+@$(MAKE) --no-print-directory -j$(JOBS) all
+	+@$(MAKE) --no-print-directory demo-run
+
+demo-run: all  # a make of its own, since set-up may just have brought a Lua
+	+@tools/demo "$(LUA)"
+
+emulator:
+	@SETUP=$(SETUP) tools/setup demo
+	@emulator/run
+
+lint:
+	@tools/lint
+
+format:
+	clang-format -i $(shell find src spec bench examples -name '*.[ch]')
+
+asan tsan oldcurl:
+	+@FLAVOUR=$@ LUAS="$(LUAS)" SPECS="$(SPECS)" spec/run
+
+torture:
+	+@FLAVOUR=torture PARTS=units spec/run
+
+valgrind:
+	+@TOOL=valgrind SPECS="$(SPECS)" spec/run
+
+fuzz:
+	+@$(MAKE) --no-print-directory -j$(JOBS) FLAVOUR=fuzz CC=$(CLANG) fuzzers
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
+
+bench: all
+	+@LUA="$(LUA)" bench/run
+
+install: all
+	install -d $(DESTDIR)$(INST_LIBDIR)/freddy $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(INST_LUADIR)
+	install -m 755 $(BIND_LIB) $(DESTDIR)$(INST_LIBDIR)/freddy/core.so
+	cp -R lua/. $(DESTDIR)$(INST_LUADIR)/
+	install -m 644 src/freddy.h $(DESTDIR)$(PREFIX)/include/freddy.h
+	install -m 644 $(CORE_LIB) $(DESTDIR)$(PREFIX)/lib/libfreddy.a
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+		tools/freddy.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy.pc
+
+uninstall:
+	rm -rf $(DESTDIR)$(INST_LIBDIR)/freddy $(DESTDIR)$(INST_LUADIR)/freddy
+	rm -f $(DESTDIR)$(INST_LUADIR)/freddy.lua
+	rm -f $(DESTDIR)$(PREFIX)/include/freddy.h
+	rm -f $(DESTDIR)$(PREFIX)/lib/libfreddy.a
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy.pc
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(BUILD)/core/*.d $(BUILD)/core/*/*.d \
+	$(BIND_DIR)/obj/*.d $(BUILD)/spec/*.d $(BIND_DIR)/spec/*.d \
+	$(BUILD)/examples/*.d build/fuzz/*.d)

@@ -1,0 +1,149 @@
+-- SPDX-License-Identifier: MIT
+--- freddy: the client of the Freddy AI API for Lua 5.1 to 5.4 and LuaJIT.
+---
+---     local freddy = require "freddy"
+---     local client = freddy.assert(freddy.new { api_key = "..." })
+---     local models = freddy.assert(client.models:list())
+---
+--- Programmer mistakes raise at the caller's line. Every other failure is
+--- nil, err: see freddy.Error. Requiring this module does no I/O and starts
+--- nothing.
+local core = require "freddy.core"
+local client = require "freddy.client"
+local json = require "freddy.json"
+local misuse = require "freddy.misuse"
+local scheduler = require "freddy.scheduler"
+local task = require "freddy.task"
+
+---@class freddy
+---@field version string
+---@field null lightuserdata JSON's null, equal to cjson.null
+---@field on_error? fun(err: freddy.Error) gets the errors of callbacks, and of
+---  tasks that nobody waits for; without it they go to standard error
+local freddy = {
+  version = core.version,
+  null = core.null,
+}
+
+--- The options of freddy.new.
+---@class freddy.Options
+---@field api_key? string|fun(): string sent as `key_header`. A function is
+---  called for every request; it must not wait
+---@field token? string a bearer token; it cannot be renewed
+---@field auth? "key"|"none" "none": no credential yet
+---@field base_url? string default https://api.freddy.aitronos.com. Plain http
+---  to loopback addresses only
+---@field key_header? string default api-key; newer servers want X-API-Key
+---@field timeout? number|false|table seconds in all (default 600), or
+---  { connect = 10, first_byte = 120, stall = 90, total = 600 }; false: none
+---@field headers? table sent with every request: a map, or an array of
+---  { name, value }
+---@field user_agent? string default freddy/VERSION
+---@field proxy? string URL of a proxy; none by default, and none is taken
+---  from the environment
+---@field ca_file? string PEM file; replaces the system's store
+---@field max_body? integer bytes of an answer at most; default 64 MiB
+---@field buffer? integer bytes of a stream that wait before the transfer
+---  pauses; default 1 MiB
+---@field http_version? "2"|"1.1" default "2", where the server offers it
+---@field json? { encode: function, decode: function } another JSON codec, such
+---  as `require "cjson"`
+
+--- Make a client. Without a credential among the options, FREDDY_API_KEY is
+--- used, else FREDDY_JWT_TOKEN, and with them FREDDY_BASE_URL and
+--- FREDDY_CA_FILE where those options are absent; empty ones count as unset.
+--- Does no network I/O and never waits. Raises on misuse.
+---@param options? freddy.Options
+---@return freddy.Client? client
+---@return freddy.Error? err kind `missing_credentials`
+function freddy.new(options)
+  return client.new(options)
+end
+
+--- JSON as freddy sends and reads it.
+freddy.json = { encode = json.encode, decode = json.decode }
+
+--- Mark a table as a JSON array, so that it is `[]` even when it is empty.
+---@param t? table a new one when nil
+---@return table t
+function freddy.array(t)
+  if t ~= nil and type(t) ~= "table" then
+    misuse.raise("freddy.array: a table expected (got %s)", misuse.type_of(t))
+  end
+  return core.json_array(t)
+end
+
+--- As assert, with an error table as message, on every Lua: the assert of 5.1
+--- and 5.2 takes only strings. Raises the error itself; on PUC Lua 5.1, whose
+--- interpreter prints no table, its line.
+---@generic T
+---@param value T?
+---@param err any
+---@return T value
+---@return any ...
+function freddy.assert(value, err, ...)
+  if value then
+    return value, err, ...
+  end
+  if err == nil then
+    err = "assertion failed!"
+  elseif _VERSION == "Lua 5.1" and not rawget(_G, "jit") then
+    err = tostring(err)
+  end
+  error(err, 0)
+end
+
+freddy.spawn = task.spawn
+freddy.all = task.all
+freddy.run = task.run
+freddy.sleep = task.sleep
+freddy.pcall = task.pcall
+
+--- Handle the events that wait: resume tasks, call callbacks. Once per frame
+--- in a loop of one's own. Never blocks, and returns after `budget` seconds
+--- and at most one event more.
+---@param budget? number seconds; nil: until nothing waits
+---@return integer count how many events were handled
+function freddy.poll(budget)
+  return scheduler.poll(budget)
+end
+
+--- A descriptor that is readable while events wait, for a loop of one's own
+--- that then calls freddy.poll. Only watch it: it belongs to freddy.
+---@return integer? fd
+---@return freddy.Error? err
+function freddy.fd()
+  return scheduler.fd()
+end
+
+local HOSTS = { block = true, loop = true }
+local LATER = { nginx = true, luv = true, copas = true, cqueues = true }
+
+local function check_host(host)
+  if type(host) ~= "table" or type(host.wait) ~= "function" then
+    misuse.raise("freddy.use: the name of a host expected, or a table with a "
+      .. "function wait (got %s)", misuse.type_of(host))
+  end
+  return host
+end
+
+--- Say how calls wait outside of tasks: "block" (scripts; the default),
+--- "loop" (games and interfaces: such a call raises; the default in LÖVE), or
+--- a host of one's own (see freddy/host/block.lua).
+---@param host "block"|"loop"|freddy.Host
+function freddy.use(host)
+  if type(host) ~= "string" then
+    scheduler.use(check_host(host))
+  elseif HOSTS[host] then
+    scheduler.use(require("freddy.host." .. host))
+  elseif LATER[host] then
+    misuse.raise("freddy.use: host %q is not supported by this version", host)
+  else
+    misuse.raise("freddy.use: unknown host %q%s", host,
+      misuse.suggest(host, HOSTS))
+  end
+end
+
+task.public = freddy
+
+return freddy

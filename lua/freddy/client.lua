@@ -1,0 +1,464 @@
+-- SPDX-License-Identifier: MIT
+--- A client: one server, one credential, its verbs and endpoints.
+local core = require "freddy.core"
+local api = require "freddy.api"
+local auth = require "freddy.auth"
+local errors = require "freddy.errors"
+local json = require "freddy.json"
+local misuse = require "freddy.misuse"
+local options = require "freddy.options"
+local request = require "freddy.request"
+local response = require "freddy.response"
+local scheduler = require "freddy.scheduler"
+local task = require "freddy.task"
+
+local client = {}
+
+--- What freddy.new returns.
+---@class freddy.Client
+---@field auth freddy.Auth the credential
+---@field models freddy.api.Models
+---@field health freddy.api.Health
+---@field package core freddy.core.Client
+---@field package key_function? fun(): string
+---@field package key_header? string
+---@field package codec? table
+---@field package redact fun(text: string): string
+local Client = { __name = "freddy.client" }
+local methods = {}
+Client.__index = methods
+
+-- The cores of all clients of this state, for texts that belong to none.
+local cores = setmetatable({}, { __mode = "k" })
+
+function task.redact(text)
+  for one in pairs(cores) do
+    text = one:redact(text) or text
+  end
+  return text
+end
+
+-- --- Answers -------------------------------------------------------------
+
+local function replace_plain(text, secret, mask)
+  local from, to = text:find(secret, 1, true)
+  while from do
+    text = text:sub(1, from - 1) .. mask .. text:sub(to + 1)
+    from, to = text:find(secret, from + #mask, true)
+  end
+  return text
+end
+
+-- Masks the client's secrets, and the key that this request had for itself.
+local function redactor(self, entry)
+  return function(text)
+    text = self.redact(text)
+    if entry.secret then
+      text = replace_plain(text, entry.secret, "***")
+    end
+    return text
+  end
+end
+
+-- A 2xx answer that turned out to be an error: the engine did not mask it.
+local function spoiled(self, entry, res, reason, message)
+  local redact = redactor(self, entry)
+  res.data = nil
+  return errors.new("protocol", {
+    reason = reason, message = redact(message), status = res.status,
+    sent = true, attempts = res.attempts,
+    response = response.redact(res, redact),
+    request_id = res.request_id,
+  }, entry)
+end
+
+local function decode(self, entry, res)
+  if self.codec then
+    return json.decode_with(self.codec, res.body)
+  end
+  return entry.call:data()
+end
+
+local function success(self, entry, res, is_json)
+  if not is_json or not response.has_body(entry.method, res.status) then
+    return res
+  end
+  local value, message = decode(self, entry, res)
+  if value == nil then
+    return nil, spoiled(self, entry, res, "bad_json",
+      "the answer is not valid JSON: " .. message)
+  end
+  res.data = value
+  return res
+end
+
+local function credential_of(self)
+  return self.key_function and "key" or (self.core:credential())
+end
+
+-- The engine masked body and headers; what it parsed before that is not used.
+local function refused(self, entry, res, is_json)
+  if is_json and res.body ~= "" then
+    if self.codec then
+      res.data = json.decode_with(self.codec, res.body)
+    else
+      res.data = core.json_decode(res.body)
+    end
+  end
+  if entry.secret then
+    response.redact(res, redactor(self, entry))
+  end
+  return nil, errors.from_response(res, entry, credential_of(self))
+end
+
+local function failed(self, entry, raw, partial)
+  if partial then
+    raw.attempts = raw.attempts or partial.attempts
+    raw.status = partial.status
+    raw.response = response.redact(response.wrap(partial),
+      redactor(self, entry))
+    raw.request_id = partial.request_id
+  end
+  return nil, errors.from_core(raw, entry)
+end
+
+local function result(self, entry)
+  local res, err, partial = entry.call:result()
+  if not res then
+    return failed(self, entry, err or { kind = "cancelled" }, partial)
+  end
+  local is_json
+  res, is_json = response.wrap(res)
+  if res.status >= 200 and res.status < 300 then
+    return success(self, entry, res, is_json)
+  end
+  return refused(self, entry, res, is_json)
+end
+
+-- What became of a call that is done.
+local function finish(self, entry)
+  if entry.forked then
+    return nil, errors.new("forked", { sent = true }, entry)
+  end
+  local res, err = result(self, entry)
+  entry.call:free() -- a body may be large, and the collector cannot see it
+  return res, err
+end
+
+-- --- Requests ------------------------------------------------------------
+
+-- Post the request; it becomes the entry that is waited for.
+local function start(self, who, entry, hold)
+  local ok, err = request.add_key(self, entry)
+  if not ok then
+    return nil, errors.complete(err, entry)
+  end
+  local box
+  box, err = scheduler.inbox()
+  if not box then
+    return nil, err
+  end
+  local id = scheduler.next_id()
+  local call
+  call, err = self.core:start(box, id, entry)
+  if not call then
+    if err.kind == "misuse" then
+      misuse.raise("%s: %s", who, err.message)
+    end
+    return nil, errors.from_core(err, entry)
+  end
+  entry.call = call
+  entry.body, entry.headers = nil, nil
+  entry.secret, entry.api_key = entry.api_key, nil
+  scheduler.add(id, entry, hold)
+  return entry
+end
+
+local function perform(self, who, method, path, given)
+  local entry = request.build(self, who, method, path, given)
+  local ok, err = scheduler.may_wait(who)
+  if not ok then
+    return nil, errors.complete(err, entry)
+  end
+  ok, err = start(self, who, entry)
+  if not ok then
+    return nil, err
+  end
+  if scheduler.await(entry) then
+    scheduler.drop(entry)
+    return nil, errors.new("cancelled", {
+      message = "the task was cancelled", sent = true,
+    }, entry)
+  end
+  return finish(self, entry)
+end
+
+local function verb(name)
+  local who, method = "client:" .. name, name:upper()
+  return function(self, path, given)
+    misuse.check_self(self, Client, who)
+    if given ~= nil then
+      options.check(who, given, options.request)
+    end
+    return perform(self, who, method, path, given)
+  end
+end
+
+--- The options of a request.
+---@class freddy.RequestOptions
+---@field query? table a map, or an array of { name, value }. An array as value
+---  repeats the name; booleans are true and false; null is left out
+---@field headers? table as query; wins over the client's. No credentials
+---@field json? any sent as JSON, with its Content-Type
+---@field body? string sent as it is
+---@field timeout? number|false|table seconds in all, or { connect =,
+---  first_byte =, stall =, total = }; false: none
+---@field auth? boolean false: send no credential; true: send it to another
+---  origin, too. By default it goes to the client's own origin only
+---@field max_body? integer bytes of the answer at most
+
+---@alias freddy.Verb fun(self: freddy.Client, path: string,
+---  options: freddy.RequestOptions?): freddy.Response?, freddy.Error?
+
+--- Send a GET request and wait for the answer. Waits as the host does: blocks
+--- in a script, yields in a task. Raises on misuse; every other failure, and
+--- every answer that is not 2xx, is nil, err.
+---@param path string begins with "/", or is a full URL
+---@param options? freddy.RequestOptions
+---@return freddy.Response? response
+---@return freddy.Error? err
+---@type freddy.Verb
+methods.get = verb "get"
+
+--- As client:get, with HEAD: `body` is "".
+---@type freddy.Verb
+methods.head = verb "head"
+
+--- As client:get, with POST.
+---@type freddy.Verb
+methods.post = verb "post"
+
+--- As client:get, with PUT.
+---@type freddy.Verb
+methods.put = verb "put"
+
+--- As client:get, with PATCH.
+---@type freddy.Verb
+methods.patch = verb "patch"
+
+--- As client:get, with DELETE.
+---@type freddy.Verb
+methods.delete = verb "delete"
+
+--- The options of client:request and client:send.
+---@class freddy.Request: freddy.RequestOptions
+---@field method? string default GET
+---@field path string
+
+local function check_request(self, who, given)
+  misuse.check_self(self, Client, who)
+  options.check(who, given, options.full)
+  if given.path == nil then
+    misuse.raise("%s: path is required", who)
+  end
+  return given.method or "GET", given.path
+end
+
+--- As client:get, with the method and the path among the options.
+---@param given freddy.Request
+---@return freddy.Response? response
+---@return freddy.Error? err
+function methods:request(given)
+  local method, path = check_request(self, "client:request", given)
+  return perform(self, "client:request", method, path, given)
+end
+
+--- A request that was sent with a callback.
+---@class freddy.Call
+local Call = { __name = "freddy.call" }
+local call_methods = {}
+Call.__index = call_methods
+
+--- End the call: its callback gets nil, err (kind `cancelled`). Never waits;
+--- may be repeated, and does nothing once the call has ended.
+function call_methods:cancel()
+  misuse.check_self(self, Call, "call:cancel")
+  if self.call and not self.done then
+    self.call:cancel()
+  end
+end
+
+function Call.__tostring(self)
+  return ("freddy.call: %s (%s)"):format(self.method,
+    self.done and "done" or "waiting")
+end
+
+local function deliver(entry)
+  return entry.callback(finish(entry.client, entry))
+end
+
+local function on_done(entry)
+  task.call(deliver, entry)
+end
+
+--- Send a request without waiting, in any host. The callback gets what
+--- client:request returns; it runs later, in a task of its own, and may wait.
+---@param given freddy.Request
+---@param callback fun(response: freddy.Response?, err: freddy.Error?)
+---@return freddy.Call call
+function methods:send(given, callback)
+  local method, path = check_request(self, "client:send", given)
+  if type(callback) ~= "function" then
+    misuse.raise("client:send: the callback must be a function (got %s)",
+      misuse.type_of(callback))
+  end
+  local entry = request.build(self, "client:send", method, path, given)
+  entry.client, entry.callback, entry.on_done = self, callback, on_done
+  local ok, err = start(self, "client:send", entry, true)
+  if not ok then
+    entry.done = true
+    task.later(function()
+      callback(nil, err)
+    end)
+  end
+  return setmetatable(entry, Call)
+end
+
+--- End every call of the client (kind `closed`) and refuse new ones. Never
+--- waits; may be repeated. A client that is collected is closed as well.
+function methods:close()
+  misuse.check_self(self, Client, "client:close")
+  self.core:close()
+end
+
+Client.__close = methods.close
+
+function Client.__tostring(self)
+  return ("freddy.client: %s"):format(credential_of(self))
+end
+
+-- --- Making one ----------------------------------------------------------
+
+local classes = {}
+for i, group in ipairs(api.groups) do
+  classes[i] = api.class(group, function(self, who, method, path, given)
+    local entry_res, err = perform(self, who, method, path, given)
+    if not entry_res then
+      return nil, err
+    elseif entry_res.data ~= nil then
+      return entry_res.data, entry_res
+    elseif entry_res.body == "" then
+      return true, entry_res
+    end
+    return nil, spoiled(self, { method = method, path = path }, entry_res,
+      "not_json", "the answer is not JSON")
+  end)
+end
+
+local function getenv(name)
+  local value = os.getenv(name)
+  return value ~= "" and value or nil
+end
+
+local function check_credentials(given)
+  local key, token, kind = given.api_key, given.token, given.auth
+  if key ~= nil and token ~= nil then
+    misuse.raise("freddy.new: api_key and token are two credentials: "
+      .. "give one of them")
+  elseif kind == "bearer" then
+    misuse.raise('freddy.new: option auth = "bearer" is not supported by '
+      .. "this version")
+  elseif kind == "none" and (key ~= nil or token ~= nil) then
+    misuse.raise('freddy.new: auth = "none" and %s exclude each other',
+      key ~= nil and "api_key" or "token")
+  elseif kind == "key" and token ~= nil then
+    misuse.raise('freddy.new: auth = "key" and token exclude each other')
+  end
+end
+
+local function missing(message)
+  return nil, errors.new("missing_credentials", { message = message })
+end
+
+-- What the environment gives to a client that was given no credential.
+local function read_environment(given, out)
+  local name, field = "FREDDY_API_KEY", "api_key"
+  local value = getenv(name)
+  if not value and given.auth ~= "key" then
+    name, field = "FREDDY_JWT_TOKEN", "token"
+    value = getenv(name)
+  end
+  if not value then
+    return missing("no API key and no token was given, "
+      .. "and the environment has none")
+  elseif options.check_secret(value) then
+    return missing(name .. " holds blanks or control characters")
+  end
+  out[field] = value
+  out.base_url = out.base_url or getenv "FREDDY_BASE_URL"
+  out.ca_file = out.ca_file or getenv "FREDDY_CA_FILE"
+  return true
+end
+
+-- The options as the core wants them; nil, err without a credential.
+local function core_options(given)
+  local key = given.api_key
+  local out = {
+    api_key = type(key) == "string" and key or nil, token = given.token,
+    base_url = given.base_url, key_header = given.key_header,
+    user_agent = given.user_agent, ca_file = given.ca_file,
+    proxy = given.proxy, max_body = given.max_body, buffer = given.buffer,
+    http1 = given.http_version == "1.1",
+  }
+  if given.headers then
+    out.headers = options.headers("freddy.new", given.headers,
+      given.key_header)
+  end
+  if given.timeout ~= nil then
+    out.timeout = options.timeout("freddy.new", given.timeout)
+  end
+  if key == nil and given.token == nil and given.auth ~= "none" then
+    local ok, err = read_environment(given, out)
+    if not ok then
+      return nil, err
+    end
+  end
+  return out
+end
+
+--- See freddy.new.
+---@param given? table
+---@return freddy.Client? client
+---@return freddy.Error? err
+function client.new(given)
+  given = given == nil and {} or given
+  options.check("freddy.new", given, options.client)
+  check_credentials(given)
+  local opts, err = core_options(given)
+  if not opts then
+    return nil, err
+  end
+  local handle
+  handle, err = core.client(opts)
+  if not handle then
+    if err.kind == "misuse" then
+      misuse.raise("freddy.new: %s", err.message)
+    end
+    return nil, errors.from_core(err)
+  end
+  cores[handle] = true
+  local self = {
+    core = handle, key_header = given.key_header, codec = given.json,
+    key_function = type(given.api_key) == "function" and given.api_key or nil,
+    redact = function(text)
+      return handle:redact(text) or "***"
+    end,
+  }
+  self.auth = auth.new(self)
+  for i, group in ipairs(api.groups) do
+    self[group.name] = setmetatable({ client = self }, classes[i])
+  end
+  return setmetatable(self, Client)
+end
+
+return client

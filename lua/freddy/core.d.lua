@@ -1,0 +1,250 @@
+---@meta freddy.core
+-- SPDX-License-Identifier: MIT
+-- The module of the C binding, for the language server and for readers. It is
+-- what lua/freddy stands on, not an API for users: arguments of a wrong type
+-- raise plainly, and nothing here waits for longer than 50 ms.
+-- luacheck: ignore
+
+---@class freddy.core
+---@field version string as in freddy.h
+---@field null lightuserdata JSON's null: NULL, equal to cjson.null
+local core = {}
+
+--- Seconds of a clock that never steps back and counts time asleep.
+---@return number seconds
+function core.now() end
+
+--- Native value to JSON. The message begins with the path to what cannot be
+--- sent: `inputs[2].content: a function cannot be sent as JSON`.
+---@param value any
+---@return string? text
+---@return string? message
+function core.json_encode(value) end
+
+--- JSON to native value. null is core.null, so the value is never nil.
+---@param text string
+---@return any? value
+---@return string? message
+function core.json_decode(text) end
+
+--- Mark a table as an array, so that it is `[]` when it is empty.
+---@param t? table a new one when nil
+---@return table t
+function core.json_array(t) end
+
+---@param value any
+---@return boolean
+function core.json_is_array(value) end
+
+--- Percent-encode one path segment, query name or query value. Raises when
+--- the result is too long for a URL.
+---@param text string
+---@return string encoded
+function core.encode_uri(text) end
+
+--- Whether `text` may be a header name or a method (RFC 9110 5.6.2).
+---@param text string
+---@return boolean
+function core.is_token(text) end
+
+--- Whether `text` may be a header value.
+---@param text string
+---@return boolean
+function core.is_value(text) end
+
+--- Who may set the header `name`: anybody, the credential options, or nobody
+--- but the client.
+---@param name string
+---@param key_header? string the name that the client sends its key under
+---@return "free"|"credential"|"ours" owner
+function core.header_owner(name, key_header) end
+
+--- What could not be done. `kind` "misuse" is to be raised at the caller.
+---@class freddy.core.Error
+---@field kind string freddy_error_name of the code
+---@field reason? string one stable word
+---@field message string one line; never holds a secret
+---@field sent boolean whether any byte of the request may have left
+
+--- Seconds; nil or 0 is the default, negative is none.
+---@class freddy.core.Timeouts
+---@field connect? number
+---@field first_byte? number
+---@field stall? number
+---@field total? number
+
+---@class freddy.core.Options
+---@field base_url? string
+---@field api_key? string
+---@field token? string
+---@field key_header? string
+---@field user_agent? string
+---@field ca_file? string
+---@field proxy? string
+---@field headers? string[] name, value, name, value, ...
+---@field timeout? freddy.core.Timeouts
+---@field http1? boolean
+---@field max_body? integer
+---@field buffer? integer
+
+--- Make a client. No I/O, no thread.
+---@param options freddy.core.Options
+---@return freddy.core.Client? client
+---@return freddy.core.Error? err
+function core.client(options) end
+
+--- Make the place where the events of calls arrive. One for each Lua state.
+---@return freddy.core.Inbox? inbox
+---@return freddy.core.Error? err
+function core.inbox() end
+
+---@class freddy.core.Client
+local client = {}
+
+---@class freddy.core.Request
+---@field method? string GET
+---@field path string begins with "/", or a full URL
+---@field headers? string[] name, value, name, value, ...
+---@field body? string
+---@field auth? "default"|"off"|"always"
+---@field api_key? string for this request only
+---@field timeout? freddy.core.Timeouts
+---@field max_body? integer
+---@field stream? boolean "head" and "data" events as they come
+---@field progress? boolean "progress" events as well
+---@field json? boolean parse a large JSON body off the host's thread
+---@field reader? boolean the body is asked for by "need_body" events
+---@field reader_size? integer of such a body; nil: sent chunked
+
+--- Start sending. Never waits. The call keeps its client alive. Raises
+--- "closed" when the client or the inbox was freed.
+---@param inbox freddy.core.Inbox where the events arrive
+---@param id integer positive; stands in every event of this call
+---@param request freddy.core.Request
+---@return freddy.core.Call? call
+---@return freddy.core.Error? err
+function client:start(inbox, id, request) end
+
+--- End every call with kind "closed" and refuse new ones. Never waits.
+function client:close() end
+
+---@param kind "key"|"token"|"none"
+---@param secret? string
+---@return true? ok
+---@return freddy.core.Error? err
+function client:set_credential(kind, secret) end
+
+--- What the client has, and the last four characters of a secret that has 20
+--- or more, else "".
+---@return "key"|"token"|"none" kind
+---@return string tail
+function client:credential() end
+
+--- `text` with every secret that the client knows masked; nil once the client
+--- is freed and knows none.
+---@param text string
+---@return string? masked
+function client:redact(text) end
+
+---@class freddy.core.Inbox
+local inbox = {}
+
+--- Whether something is waiting, after at most `seconds` or 50 ms, whichever
+--- is less: then hooks can run, and a Ctrl-C that the main thread got
+--- meanwhile is carried over to the running coroutine. Call it in a loop.
+---@param seconds number negative: the whole 50 ms
+---@return boolean? waiting nil once closed, as for all methods below
+function inbox:wait(seconds) end
+
+--- Whether something is waiting. One atomic load.
+---@return boolean? waiting
+function inbox:ready() end
+
+--- Take the next event, or nil when there is none. After the id:
+--- "head" | "data", string | "progress", sent, send_total?, received,
+--- receive_total? | "need_body", question, wanted | "done". An event for
+--- which Lua has no memory raises and is given again.
+---@return integer? id
+---@return "head"|"data"|"progress"|"need_body"|"done" event
+---@return any ...
+function inbox:next() end
+
+--- A descriptor that is readable while events wait. Only to be polled.
+---@return integer? fd
+---@return freddy.core.Error? err
+function inbox:fd() end
+
+--- Whether it belongs to a process of which this one is a fork.
+---@return boolean? forked
+function inbox:forked() end
+
+--- A call that does nothing but end after `seconds`.
+---@param id integer
+---@param seconds number
+---@return freddy.core.Call? call
+---@return freddy.core.Error? err
+function inbox:timer(id, seconds) end
+
+--- Cancel every call that reports here and deliver nothing more.
+function inbox:close() end
+
+---@class freddy.core.Call
+local call = {}
+
+--- End the call in whatever phase it is; its "done" event follows.
+function call:cancel() end
+
+--- Forget the call: it is cancelled and delivers nothing more.
+function call:free() end
+
+--- Whether its "done" event was taken. nil once freed.
+---@return boolean? done
+function call:done() end
+
+--- Answer a "need_body" event: the bytes, "" at the end of the body, nil when
+--- the reader failed.
+---@param question integer
+---@param data? string
+---@return true? ok
+---@return freddy.core.Error? err
+function call:answer(question, data) end
+
+---@class freddy.core.Timing
+---@field dns number
+---@field connect number
+---@field tls number
+---@field first_byte number
+---@field total number
+
+---@class freddy.core.Head
+---@field status integer
+---@field headers string[] name, value, ... as they arrived
+---@field url string
+
+---@class freddy.core.Response: freddy.core.Head
+---@field body string
+---@field attempts integer
+---@field timing freddy.core.Timing
+---@field http_version 0|10|11|20
+---@field reused boolean on a connection that was open already
+---@field sent integer body bytes on the wire
+---@field received integer
+
+--- The answer, after "done" (nil before). Beside an error there is a response
+--- when at least a head had arrived.
+---@return freddy.core.Response? response
+---@return freddy.core.Error? err
+---@return freddy.core.Response? partial
+function call:result() end
+
+--- What is known of a streamed answer after "head".
+---@return freddy.core.Head? head
+function call:head() end
+
+--- The body decoded from JSON, after "done": from the document that was made
+--- off the host's thread when there is one, else parsed here.
+---@return any? value
+---@return string? message
+function call:data() end
+
+return core

@@ -1,0 +1,188 @@
+-- SPDX-License-Identifier: MIT
+--- The error table: what `nil, err` returns. The kinds, their hints and what
+--- may be repeated are data, in kinds.lua.
+local kinds = require "freddy.kinds"
+local body = require "freddy.error_body"
+
+local errors = {}
+
+--- Why a call failed. `tostring(err)` is one line for a person; programs look
+--- at `kind`, then `reason`.
+---@class freddy.Error
+---@field kind string one word of the list in kinds.lua
+---@field message string one line, the server's own words where it sent any
+---@field reason? string a finer word: "connect", "invalid_api_key"
+---@field hint? string what a person can do next
+---@field status? integer of the answer, when one arrived
+---@field code? string the server's own code, as it was sent
+---@field retryable boolean true when a repeat is safe and may help
+---@field retry_after? number seconds, when the server named them
+---@field sent boolean true when any byte of the request may have left
+---@field attempts integer the first included; 0 when nothing was sent
+---@field request? string "GET /v1/models"
+---@field request_id? string the answer's x-request-id
+---@field trace_id? string the server's, for its support
+---@field details? table what else is known: `errors`, `type`, `traceback`...
+---@field response? freddy.Response the answer, secrets masked
+local Error = { __name = "freddy.error" }
+
+-- Wide enough for what matters, narrow enough for one line of a log.
+local MAX_LINE = 200
+local MIN_MESSAGE = 60
+local MAX_PATH = 60
+
+-- RFC 9110 9.2.2; POST and PATCH are not among them.
+local SAFE = {
+  GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
+}
+local TRANSIENT = {
+  [408] = true, [500] = true, [502] = true, [503] = true, [504] = true,
+}
+
+local rows = {}
+for _, row in ipairs(kinds) do
+  rows[row.kind .. "/" .. (row.reason or "") .. "/" .. (row.credential or "")]
+    = row
+end
+
+-- The row that says most about an error.
+local function find_row(kind, reason, credential)
+  reason, credential = reason or "", credential or ""
+  return rows[kind .. "/" .. reason .. "/" .. credential]
+    or rows[kind .. "/" .. reason .. "/"]
+    or rows[kind .. "//" .. credential]
+    or rows[kind .. "//"]
+    or {}
+end
+
+local function may_repeat(again, err, method)
+  if again == "safe" then
+    return not err.sent or SAFE[method] == true
+  end
+  return again == "any"
+end
+
+-- Fill in what follows from the kind, the reason and the request.
+local function complete(err, request, credential)
+  local row = find_row(err.kind, err.reason, credential)
+
+  if request then
+    err.request = request.method .. " " .. body.path_of(request.path)
+  end
+  err.sent = err.sent or false
+  err.hint = err.hint or row.hint
+  err.attempts = err.attempts or (err.sent and 1 or 0)
+  if err.retryable == nil then
+    err.retryable = may_repeat(row.again, err, request and request.method)
+  end
+  return setmetatable(err, Error)
+end
+
+function Error.__tostring(err)
+  local head = "freddy: " .. err.kind
+  if err.reason then
+    head = head .. " (" .. err.reason .. ")"
+  end
+  local tail = ""
+  if err.request then
+    tail = " [" .. body.clip(err.request, MAX_PATH)
+    if err.status then
+      tail = tail .. " -> " .. err.status
+    end
+    if err.request_id then
+      tail = tail .. ", request " .. body.clip(err.request_id, 40)
+    end
+    tail = tail .. "]"
+  end
+  if err.hint then
+    tail = tail .. ". Hint: " .. err.hint
+  end
+  local room = math.max(MIN_MESSAGE, MAX_LINE - #head - #tail - 2)
+  local message = body.clip(body.one_line(err.message), room)
+  return head .. ": " .. message:gsub("%.$", "") .. tail
+end
+
+function Error.__concat(a, b)
+  return tostring(a) .. tostring(b)
+end
+
+--- A new error.
+---@param kind string
+---@param fields? table further fields; becomes the error
+---@param request? table { method =, path = }
+---@return freddy.Error
+function errors.new(kind, fields, request)
+  local err = fields or {}
+
+  err.kind = kind
+  err.message = err.message or find_row(kind, err.reason).meaning or kind
+  return complete(err, request)
+end
+
+--- Fill in what follows from the kind and the request.
+---@param err freddy.Error
+---@param request? table { method =, path = }
+---@return freddy.Error err
+errors.complete = complete
+
+--- True when `value` is an error made here.
+---@param value any
+---@return boolean
+function errors.is_error(value)
+  return getmetatable(value) == Error
+end
+
+--- An error from the table that the binding returned; the table becomes it.
+---@param raw { kind: string, reason: string?, message: string }
+---@param request? table { method =, path = }
+---@return freddy.Error
+function errors.from_core(raw, request)
+  if not raw.message or raw.message == "" then
+    raw.message = find_row(raw.kind, raw.reason).meaning or raw.kind
+  end
+  return complete(raw, request)
+end
+
+local BY_STATUS = {
+  [400] = "invalid", [401] = "unauthorized", [403] = "forbidden",
+  [404] = "not_found", [409] = "conflict", [422] = "invalid",
+  [429] = "rate_limited",
+}
+
+local function kind_of(status)
+  if status >= 500 and status <= 599 then
+    return "server"
+  end
+  return BY_STATUS[status] or "http"
+end
+
+-- Whether repeating what got this answer can help.
+local function answer_again(err)
+  if err.kind == "rate_limited" then
+    return err.reason ~= "quota" and "any" or nil
+  end
+  return TRANSIENT[err.status] and "safe" or nil
+end
+
+--- An error from an answer that is not 2xx. The engine has masked the secrets
+--- in its body and headers.
+---@param res freddy.Response
+---@param request table { method =, path = }
+---@param credential? string "key", "token" or "none": what the client has
+---@return freddy.Error
+function errors.from_response(res, request, credential)
+  local err = body.read(res)
+
+  err.kind = kind_of(res.status)
+  err.status = res.status
+  err.response = res
+  err.sent = true
+  err.attempts = res.attempts or 1
+  err.request_id = body.clean(res.request_id) or err.request_id
+  err.retry_after = tonumber(res.headers["retry-after"])
+  err.reason = body.reason(err)
+  err.retryable = may_repeat(answer_again(err), err, request.method)
+  return complete(err, request, credential)
+end
+
+return errors

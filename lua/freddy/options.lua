@@ -1,0 +1,408 @@
+-- SPDX-License-Identifier: MIT
+--- The options of a client and of a request: which there are and what each
+--- may be. A wrong one raises at the caller's line and is named there; its
+--- value never is, since it may be a secret in the wrong place.
+local core = require "freddy.core"
+local misuse = require "freddy.misuse"
+
+local options = {}
+
+local raise = misuse.raise
+local math_type = rawget(math, "type") -- 5.3 on
+
+-- A rule takes the value and returns nil, or what it should have been.
+-- LATER marks what is known, and not there yet.
+local LATER = false
+
+local function is_finite(value)
+  return value == value and value ~= math.huge and value ~= -math.huge
+end
+
+local function is_integer(value)
+  return type(value) == "number" and is_finite(value)
+    and value == math.floor(value)
+end
+
+--- A non-empty string without control characters.
+local function text(value)
+  if type(value) ~= "string" or value == "" then
+    return "a non-empty string"
+  elseif value:find("%c") then
+    return "a string without control characters"
+  end
+end
+
+local function boolean(value)
+  if type(value) ~= "boolean" then
+    return "true or false"
+  end
+end
+
+--- What can stand in a header as a credential does: RFC 9110 5.5.
+local function secret(value)
+  if type(value) ~= "string" or value == "" then
+    return "a non-empty string"
+  elseif not core.is_value(value) or value:find("%s") then
+    return "a string without blanks and control characters"
+  end
+end
+
+local function secret_or_function(value)
+  if type(value) ~= "function" then
+    local expected = secret(value)
+    return expected and expected .. ", or a function that returns one"
+  end
+end
+
+local function size(least)
+  return function(value)
+    if not is_integer(value) or value < least or value > 2 ^ 53 then
+      return ("a whole number of bytes, at least %d"):format(least)
+    end
+  end
+end
+
+local function one_of(...)
+  local names, list = {}, {}
+  for i, name in ipairs({ ... }) do
+    names[name] = true
+    list[i] = ("%q"):format(name)
+  end
+  local expected = table.concat(list, ", ", 1, #list - 1)
+    .. " or " .. list[#list]
+  return function(value)
+    if not names[value] then
+      return expected .. misuse.suggest(value, names)
+    end
+  end
+end
+
+local function token(value)
+  if type(value) ~= "string" or not core.is_token(value) then
+    return "a header name"
+  end
+end
+
+local function method(value)
+  if type(value) ~= "string" or not core.is_token(value) then
+    return 'a method, such as "GET"'
+  end
+end
+
+local function header_value(value)
+  if type(value) ~= "string" or value == "" or not core.is_value(value) then
+    return "a header value: text without control characters"
+  end
+end
+
+local function codec(value)
+  if type(value) ~= "table" or type(value.encode) ~= "function"
+      or type(value.decode) ~= "function" then
+    return "a module with the functions encode and decode"
+  end
+end
+
+local function is_table(value)
+  if type(value) ~= "table" then
+    return "a table"
+  end
+end
+
+local function seconds(value)
+  if type(value) ~= "number" or value ~= value or value <= 0 then
+    return "a number of seconds above 0, or false for no limit"
+  end
+end
+
+local function limit(value)
+  if value ~= false then
+    return seconds(value)
+  end
+end
+
+-- The parts of `timeout`. `event` is for streams, `auth` for renewals.
+local TIMEOUTS = {
+  connect = limit, first_byte = limit, stall = limit, total = limit,
+  event = LATER, auth = LATER,
+}
+
+local function timeout(value)
+  if type(value) ~= "table" and limit(value) then
+    return "a number of seconds above 0, false for no limit, or a table "
+      .. "{ connect =, first_byte =, stall =, total = }"
+  end
+end
+
+local function proxy(value)
+  if value == "environment" then
+    return LATER
+  end
+  return text(value)
+end
+
+--- The options of freddy.new.
+options.client = {
+  api_key = secret_or_function, token = secret,
+  auth = one_of("key", "bearer", "none"),
+  base_url = text, key_header = token, timeout = timeout,
+  headers = is_table, user_agent = header_value, proxy = proxy,
+  ca_file = text, max_body = size(1), buffer = size(1),
+  http_version = one_of("2", "1.1"), json = codec,
+  refresh_token = LATER, expires_in = LATER, token_provider = LATER,
+  on_token = LATER, auth_paths = LATER, retries = LATER, rate_limit = LATER,
+  max_in_flight = LATER, ca_blob = LATER, client_cert = LATER,
+  client_key = LATER, max_event = LATER, keep_warm = LATER, store = LATER,
+  on_retry = LATER, on_event = LATER, on_log = LATER, exit_wait = LATER,
+}
+
+--- The options of a request.
+options.request = {
+  query = is_table, headers = is_table, body = function(value)
+    if type(value) ~= "string" then
+      return "a string"
+    end
+  end,
+  json = function() end, -- anything; the encoder judges
+  timeout = timeout, auth = boolean, max_body = size(1),
+  retries = LATER, idempotent = LATER, form = LATER, multipart = LATER,
+  save_to = LATER, on_progress = LATER, stream = LATER, size = LATER,
+  http_version = LATER, cancel_on_abort = LATER,
+}
+
+--- The options of an endpoint method: its parameters are given apart.
+options.endpoint = {}
+for name, rule in pairs(options.request) do
+  if name ~= "query" and name ~= "json" and name ~= "body" and name ~= "form"
+      and name ~= "multipart" then
+    options.endpoint[name] = rule
+  end
+end
+
+--- The options of client:request.
+options.full = { method = method, path = text }
+for name, rule in pairs(options.request) do
+  options.full[name] = rule
+end
+
+local function unsupported(who, what)
+  raise("%s: option %s is not supported by this version", who, what)
+end
+
+--- Check every option given, and raise at the first that is wrong.
+---@param who string the function, for the message: "client:get"
+---@param given table
+---@param rules table one of those above
+function options.check(who, given, rules)
+  if type(given) ~= "table" then
+    raise("%s: options must be a table, not %s", who, misuse.type_of(given))
+  end
+  for name, value in pairs(given) do
+    local rule = rules[name]
+    if rule == nil then
+      raise("%s: unknown option %s%s", who,
+        type(name) == "string" and ("%q"):format(name)
+        or tostring(name), misuse.suggest(name, rules))
+    elseif rule == LATER then
+      unsupported(who, ("%q"):format(name))
+    end
+    local expected = rule(value)
+    if expected == LATER then
+      unsupported(who, ("%s = %q"):format(name, value))
+    elseif expected then
+      raise("%s: option %q must be %s (got %s)", who, name, expected,
+        misuse.type_of(value))
+    end
+  end
+end
+
+-- A limit as the core wants it: negative means none.
+local function core_limit(value)
+  if value == false or value == math.huge then
+    return -1
+  end
+  return value
+end
+
+--- The option `timeout` as the core wants it, checked.
+---@param who string
+---@param value number|false|table
+---@return table { connect =, first_byte =, stall =, total = }
+function options.timeout(who, value)
+  if type(value) ~= "table" then
+    return { total = core_limit(value) }
+  end
+  local out = {}
+  for name, part in pairs(value) do
+    local rule = TIMEOUTS[name]
+    if rule == nil then
+      raise("%s: unknown option %q in timeout%s", who, tostring(name),
+        misuse.suggest(name, TIMEOUTS))
+    elseif rule == LATER then
+      unsupported(who, ("timeout.%s"):format(name))
+    end
+    local expected = rule(part)
+    if expected then
+      raise("%s: option timeout.%s must be %s (got %s)", who, name, expected,
+        misuse.type_of(part))
+    end
+    out[name] = core_limit(part)
+  end
+  return out
+end
+
+local function add_header(who, out, name, value, key_header)
+  if type(name) ~= "string" or not core.is_token(name) then
+    raise("%s: option \"headers\" has a name that is no header name", who)
+  end
+  local owner = core.header_owner(name, key_header)
+  if owner == "credential" then
+    raise("%s: header %q carries a credential: use the options api_key, "
+      .. "token or auth instead", who, name)
+  elseif owner == "ours" then
+    raise("%s: header %q is set by freddy itself", who, name)
+  end
+  if type(value) == "number" then
+    value = options.number(value) or raise(
+      "%s: header %q must be a finite number", who, name)
+  end
+  if type(value) ~= "string" or not core.is_value(value) then
+    raise("%s: header %q must be text without control characters and "
+      .. "without blanks at its ends", who, name)
+  end
+  out[#out + 1] = name
+  out[#out + 1] = value
+end
+
+local function sorted_names(who, what, map)
+  local names = {}
+  for name in pairs(map) do
+    if type(name) ~= "string" then
+      raise("%s: %s must be a map, or an array of { name, value }", who, what)
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+-- Calls add(name, value) for each field of a map, in the order of its names,
+-- or of an array of { name, value }.
+local function each_field(who, what, fields, add)
+  if fields[1] == nil then
+    for _, name in ipairs(sorted_names(who, what, fields)) do
+      add(name, fields[name])
+    end
+    return
+  end
+  for i = 1, #fields do
+    local field = fields[i]
+    if type(field) ~= "table" or type(field[1]) ~= "string" then
+      raise("%s: %s[%d] must be { name, value }", who, what, i)
+    end
+    add(field[1], field[2])
+  end
+end
+
+--- The option `headers`, checked, as the core wants it.
+---@param who string
+---@param headers table a map, or an array of { name, value }
+---@param key_header string? the client's own header for keys
+---@return string[] name, value, name, value ...
+function options.headers(who, headers, key_header)
+  local out = {}
+  each_field(who, "headers", headers, function(name, value)
+    add_header(who, out, name, value, key_header)
+  end)
+  return out
+end
+
+--- A number exactly as text, a whole one without ".0"; nil when not finite.
+---@param value number
+---@return string?
+function options.number(value)
+  if not is_finite(value) then
+    return nil
+  elseif math_type and math_type(value) == "integer" then
+    return ("%d"):format(value)
+  elseif value == math.floor(value) and math.abs(value) < 2 ^ 53 then
+    return ("%.0f"):format(value)
+  end
+  for digits = 15, 17 do
+    local out = ("%." .. digits .. "g"):format(value)
+    if tonumber(out) == value then
+      return out
+    end
+  end
+end
+
+-- One value of the query as text; nil when it is left out.
+local function query_text(who, name, value)
+  local kind = type(value)
+  if value == nil or value == core.null then
+    return nil
+  elseif kind == "boolean" then
+    return tostring(value)
+  elseif kind == "number" then
+    value = options.number(value) or raise(
+      "%s: query %q must be a finite number", who, name)
+  elseif kind ~= "string" then
+    raise("%s: query %q must be a string, a number, a boolean or an array "
+      .. "of these (got %s)", who, name, misuse.type_of(value))
+  elseif value:find("%c") then
+    raise("%s: query %q holds a control character", who, name)
+  end
+  return value
+end
+
+local function encode(who, part)
+  local ok, encoded = pcall(core.encode_uri, part)
+  if not ok then
+    raise("%s: query is too long for a URL", who)
+  end
+  return encoded
+end
+
+local function add_query(who, out, name, value)
+  if name == "" or name:find("%c") then
+    raise("%s: query has a name that is empty or holds a control character",
+      who)
+  end
+  if type(value) == "table" then
+    if next(value) ~= nil and value[1] == nil then
+      raise("%s: query %q must be an array, not a map", who, name)
+    end
+    for i = 1, #value do
+      if type(value[i]) == "table" then
+        raise("%s: query %q must not be an array of tables", who, name)
+      end
+      add_query(who, out, name, value[i])
+    end
+    return
+  end
+  local text_value = query_text(who, name, value)
+  if text_value then
+    out[#out + 1] = encode(who, name) .. "=" .. encode(who, text_value)
+  end
+end
+
+--- `path` with the option `query` behind it, percent-encoded.
+---@param who string
+---@param path string may have a query already
+---@param query table a map, or an array of { name, value }
+---@return string
+function options.query(who, path, query)
+  local out = {}
+  each_field(who, "query", query, function(name, value)
+    add_query(who, out, name, value)
+  end)
+  if #out == 0 then
+    return path
+  end
+  return path .. (path:find("?", 1, true) and "&" or "?")
+    .. table.concat(out, "&")
+end
+
+options.is_integer = is_integer
+options.check_secret = secret
+
+return options

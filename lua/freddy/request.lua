@@ -1,0 +1,110 @@
+-- SPDX-License-Identifier: MIT
+--- From a path and options to the table that the core starts. Misuse raises
+--- here, at the caller's line and before anything is sent.
+local errors = require "freddy.errors"
+local json = require "freddy.json"
+local misuse = require "freddy.misuse"
+local options = require "freddy.options"
+local scheduler = require "freddy.scheduler"
+
+local request = {}
+
+local AUTH = { [true] = "always", [false] = "off" }
+
+local function has_content_type(headers)
+  for i = 1, #headers, 2 do
+    if headers[i]:lower() == "content-type" then
+      return true
+    end
+  end
+  return false
+end
+
+local function set_body(who, out, given, codec)
+  if given.json == nil then
+    out.body = given.body
+    return
+  elseif given.body ~= nil then
+    misuse.raise("%s: json and body exclude each other", who)
+  end
+  out.body = json.encode_option(who, given.json, codec)
+  local headers = out.headers or {}
+  if not has_content_type(headers) then
+    headers[#headers + 1] = "Content-Type"
+    headers[#headers + 1] = "application/json"
+  end
+  out.headers = headers
+end
+
+local function apply(client, who, out, given)
+  if given.query then
+    out.path = options.query(who, out.path, given.query)
+  end
+  if given.headers then
+    out.headers = options.headers(who, given.headers, client.key_header)
+  end
+  if given.timeout ~= nil then
+    out.timeout = options.timeout(who, given.timeout)
+  end
+  out.auth = AUTH[given.auth]
+  out.max_body = given.max_body
+  set_body(who, out, given, client.codec)
+end
+
+--- Build a request. Its options, when there are any, have been checked.
+---@param client freddy.Client
+---@param who string
+---@param method string
+---@param path string
+---@param given? table
+---@return table request also the entry that is waited for
+function request.build(client, who, method, path, given)
+  if type(path) ~= "string" then
+    misuse.raise("%s: the path must be a string (got %s)", who,
+      misuse.type_of(path))
+  end
+  local first = path:byte(1)
+  if first ~= 47 and not path:find("^[hH][tT][tT][pP][sS]?://") then
+    misuse.raise('%s: the path must begin with "/", or be a full URL', who)
+  end
+  local out = { method = method, path = path, json = not client.codec }
+  if given then
+    apply(client, who, out, given)
+  end
+  return out
+end
+
+-- Why there is no key. The text may hold anything, the key too.
+local function key_error(client, ok, value)
+  local message = "the function given as api_key "
+  if ok == nil then
+    message = message .. "tried to wait"
+  elseif not ok then
+    message = message .. "raised: " .. client.redact(tostring(value))
+  elseif value == nil then
+    message = message .. "returned nothing"
+  else
+    message = message .. "returned no usable key"
+  end
+  return errors.new("auth", { reason = "key_unavailable", message = message })
+end
+
+--- Ask a function given as api_key, for a request that carries a credential.
+---@param client freddy.Client
+---@param out table the request
+---@return boolean? ok
+---@return freddy.Error? err
+function request.add_key(client, out)
+  if not client.key_function or out.auth == "off" then
+    return true
+  end
+  local ok, value = scheduler.call_without_waiting("the function given as "
+    .. "api_key", client.key_function)
+  if not ok or options.check_secret(value) then
+    return nil, key_error(client, ok, value)
+  end
+  out.api_key = value
+  return true
+end
+
+return request

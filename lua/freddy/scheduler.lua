@@ -1,0 +1,498 @@
+-- SPDX-License-Identifier: MIT
+--- Waiting: one inbox per Lua state, the calls that report to it, and the
+--- coroutines that wait for them.
+---
+--- An *entry* is anything that can be waited for:
+---   done     becomes true, once
+---   call     the core's call or timer, when there is one behind it
+---   on_done  optional function(entry): called once instead of waking anybody
+---   on_event optional function(entry, event, ...): all other events
+---   task     the task that waits for it in its own coroutine, if any
+---   forked   true when it belonged to the process before a fork
+--- An entry that somebody waits for is held weakly, here and by the core: a
+--- coroutine that its host drops takes its call along at the next collection,
+--- and the call's finalizer cancels it.
+---
+--- A *task* here is { co =, finish = function(task, ok, ...) }; task.lua makes
+--- the rest of it.
+local core = require "freddy.core"
+local errors = require "freddy.errors"
+local misuse = require "freddy.misuse"
+local block = require "freddy.host.block"
+local loop = require "freddy.host.loop"
+
+local scheduler = {}
+
+local co_running, co_status = coroutine.running, coroutine.status
+local co_resume, co_yield = coroutine.resume, coroutine.yield
+
+local WAIT = {} -- what a task's coroutine yields; anything else is a mistake
+
+local inbox       -- made at the first need
+local watched_fd  -- true once somebody has asked for the descriptor
+local last_id = 0
+local calls = setmetatable({}, { __mode = "v" }) -- id -> entry
+local held = {}   -- id -> entry, for calls that nobody waits for
+local by_co = {}  -- coroutine -> its task, until the task ends
+local current     -- the task whose coroutine, or one inside it, runs
+local forbidden   -- the name of a function of the user's that must not wait
+local pending = 0 -- tasks and held calls that have not ended
+local idlers = {} -- entries that are done when `pending` reaches 0
+local ready = {}  -- tasks to resume, from `first` to `last`
+local first, last = 1, 0
+local polling = false
+local host
+
+--- Called before each step outside of tasks: reports failures that nobody
+--- has asked for. Set by task.lua.
+scheduler.flush = function() end
+
+-- --- Hosts ---------------------------------------------------------------
+
+-- LÖVE has a frame to draw; everything else may block until it says not to.
+local function pick_host()
+  local love = rawget(_G, "love")
+  if type(love) == "table" and love.window then
+    return loop
+  end
+  return block
+end
+
+--- The host at work.
+---@return freddy.Host
+function scheduler.host()
+  host = host or pick_host()
+  return host
+end
+
+--- Use another host from now on; nil picks one again.
+---@param new freddy.Host?
+function scheduler.use(new)
+  host = new
+end
+
+-- --- Coroutines ----------------------------------------------------------
+
+local function push_ready(task)
+  last = last + 1
+  ready[last] = task
+end
+
+local function end_one()
+  pending = pending - 1
+  if pending == 0 and #idlers > 0 then
+    local list = idlers
+    idlers = {}
+    for i = 1, #list do
+      scheduler.complete(list[i])
+    end
+  end
+end
+
+local function after_resume(task, before, ok, ...)
+  current = before
+  local alive = co_status(task.co) == "suspended"
+  if alive and ... == WAIT then
+    return
+  end
+  by_co[task.co] = nil
+  if alive then
+    task:finish(false, "a task can wait only through freddy; "
+      .. "coroutine.yield was called in it")
+  else
+    task:finish(ok, ...)
+  end
+  end_one()
+end
+
+local function resume(task, ...)
+  if co_status(task.co) ~= "suspended" then
+    return
+  end
+  local before = current
+  current = task
+  after_resume(task, before, co_resume(task.co, ...))
+end
+
+--- Run a new task at once, until its first wait.
+---@param task table with co and finish
+---@param ... any arguments of its function
+function scheduler.start_task(task, ...)
+  pending = pending + 1
+  by_co[task.co] = task
+  resume(task, ...)
+end
+
+--- Run a new task, whose function takes no arguments, at the next step.
+---@param task table with co and finish
+function scheduler.defer_task(task)
+  pending = pending + 1
+  by_co[task.co] = task
+  push_ready(task)
+  scheduler.nudge()
+end
+
+--- Let `co` wait as a part of `task` (freddy.pcall where pcall cannot).
+---@param co thread
+---@param task table? nil when it has ended
+function scheduler.adopt(co, task)
+  by_co[co] = task
+end
+
+--- The task whose own coroutine is running, or nil.
+---@return table?
+function scheduler.task()
+  local co = co_running()
+  return co and by_co[co]
+end
+
+--- The task that is running, a coroutine inside it included, or nil.
+---@return table?
+function scheduler.current()
+  return scheduler.task() or current
+end
+
+-- --- The inbox -----------------------------------------------------------
+
+-- After a fork the child forgets the parent's inbox. What waited there ends.
+local function forget_parent()
+  local old = calls
+  inbox, watched_fd = nil, nil
+  calls = setmetatable({}, { __mode = "v" })
+  for id, entry in pairs(old) do
+    entry.forked = true
+    if held[id] then
+      held[id] = nil
+      end_one()
+    end
+    scheduler.complete(entry)
+  end
+end
+
+--- The inbox of this Lua state and process.
+---@return freddy.core.Inbox? inbox
+---@return freddy.Error? err
+function scheduler.inbox()
+  if inbox and inbox:forked() then
+    forget_parent()
+  end
+  if not inbox then
+    local new, err = core.inbox()
+    if not new then
+      return nil, errors.from_core(err)
+    end
+    inbox = new
+  end
+  return inbox
+end
+
+--- A number for the next call, never used before.
+---@return integer
+function scheduler.next_id()
+  last_id = last_id + 1
+  return last_id
+end
+
+--- Let the events of call `id` reach `entry`.
+---@param id integer
+---@param entry table
+---@param hold? boolean true: keep it, for nobody waits for it
+function scheduler.add(id, entry, hold)
+  entry.id = id
+  calls[id] = entry
+  if hold then
+    held[id] = entry
+    pending = pending + 1
+  end
+end
+
+--- Make `entry` done after `seconds`.
+---@param entry table
+---@param seconds number
+---@return boolean? ok
+---@return freddy.Error? err
+function scheduler.timer(entry, seconds)
+  local box, err = scheduler.inbox()
+  if not box then
+    return nil, err
+  end
+  local id = scheduler.next_id()
+  entry.call, err = box:timer(id, seconds)
+  if not entry.call then
+    return nil, errors.from_core(err)
+  end
+  scheduler.add(id, entry)
+  return true
+end
+
+--- Forget an entry whose end no longer matters.
+---@param entry table
+function scheduler.drop(entry)
+  if entry.call then
+    calls[entry.id] = nil
+    entry.call:free()
+  end
+end
+
+--- A loop that watches the descriptor sees only the inbox: where tasks wait
+--- to be resumed, put something into it.
+function scheduler.nudge()
+  if watched_fd and inbox and first <= last then
+    local id = scheduler.next_id()
+    held[id] = inbox:timer(id, 0) -- its event finds no entry
+  end
+end
+
+--- Make an entry done, and wake whoever waits for it at the next step.
+---@param entry table
+function scheduler.complete(entry)
+  if entry.done then
+    return
+  end
+  entry.done = true
+  if entry.on_done then
+    entry:on_done()
+  elseif entry.task then
+    push_ready(entry.task)
+  elseif host and host.wake then
+    host.wake(entry)
+  end
+end
+
+local function dispatch(id, event, ...)
+  local entry = calls[id]
+  if event ~= "done" then
+    if entry and entry.on_event then
+      entry:on_event(event, ...)
+    end
+    return
+  end
+  local kept = held[id]
+  calls[id], held[id] = nil, nil
+  if entry and not entry.done then
+    local task = entry.task
+    if task and not entry.on_done then
+      entry.done = true
+      resume(task) -- at once: the common case takes no turn through `ready`
+    else
+      scheduler.complete(entry)
+    end
+  end
+  if kept and kept == entry then
+    end_one()
+  end
+end
+
+-- One event or one task; false when there is nothing to do.
+local function step()
+  if first <= last then
+    local task = ready[first]
+    ready[first] = nil
+    first = first + 1
+    resume(task)
+    return true
+  end
+  if not inbox then
+    return false
+  end
+  local id, event, a, b, c, d = inbox:next()
+  if not id then
+    return false
+  end
+  dispatch(id, event, a, b, c, d)
+  return true
+end
+
+--- Resume what became ready by a call of the user's (task:cancel), unless a
+--- loop further up will do so.
+function scheduler.settle()
+  while first <= last and not scheduler.current() do
+    step()
+  end
+end
+
+-- --- Polling -------------------------------------------------------------
+
+local function drain(deadline)
+  local count = 0
+  while step() do
+    count = count + 1
+    if deadline and core.now() >= deadline then
+      break
+    end
+  end
+  return count
+end
+
+--- Handle what waits, for at most `budget` seconds and one event more. See
+--- freddy.poll.
+---@param budget? number
+---@return integer count
+function scheduler.poll(budget)
+  if budget ~= nil and (type(budget) ~= "number" or budget ~= budget
+      or budget < 0) then
+    misuse.raise("freddy.poll: the budget must be a number of seconds, 0 or "
+      .. "more (got %s)", misuse.type_of(budget))
+  elseif polling then
+    misuse.raise("freddy.poll was called inside freddy.poll")
+  end
+  scheduler.flush()
+  if first > last and not (inbox and inbox:ready()) then
+    if not inbox or not inbox:forked() then
+      return 0
+    end
+    forget_parent()
+  end
+  polling = true
+  -- An interrupt (Ctrl-C) may be raised anywhere in there.
+  local ok, count = pcall(drain, budget and core.now() + budget)
+  polling = false
+  if not ok then
+    error(count, 0)
+  end
+  scheduler.flush()
+  scheduler.nudge()
+  return count
+end
+
+--- What hosts wait with.
+---@type freddy.Pump
+local pump = {
+  step = function()
+    return step()
+  end,
+  idle = function()
+    scheduler.flush()
+    local box, err = scheduler.inbox()
+    if not box then
+      error(err, 0)
+    end
+    if first > last then
+      box:wait(1)
+    end
+  end,
+}
+
+--- A descriptor that is readable while events wait.
+---@return integer? fd
+---@return freddy.Error? err
+function scheduler.fd()
+  local box, err = scheduler.inbox()
+  if not box then
+    return nil, err
+  end
+  local fd
+  fd, err = box:fd()
+  if not fd then
+    return nil, errors.from_core(err)
+  end
+  watched_fd = true
+  scheduler.nudge()
+  return fd
+end
+
+-- --- Waiting -------------------------------------------------------------
+
+--- Run `fn` in a coroutine of its own, where nothing may wait.
+---@param name string what it is, for the message
+---@param fn function
+---@return boolean? ok nil when it yielded
+---@return any ... its results, or what it raised
+function scheduler.call_without_waiting(name, fn, ...)
+  local before = forbidden
+  local co = coroutine.create(fn)
+  local function leave(ok, ...)
+    forbidden = before
+    if ok and co_status(co) == "suspended" then
+      return nil
+    end
+    return ok, ...
+  end
+  forbidden = name
+  return leave(co_resume(co, ...))
+end
+
+--- Raise, at the caller's line, when a wait is not possible here.
+---@param who string the function that would wait
+---@return boolean? ok
+---@return freddy.Error? err cancelled, in a task that was cancelled
+function scheduler.may_wait(who)
+  if forbidden then
+    misuse.raise("%s: %s must not wait", who, forbidden)
+  end
+  local co, is_main = co_running()
+  local task = co and by_co[co]
+  if not task then
+    if not co or is_main then
+      current = nil -- left over from an interrupt: main is in no task
+    end
+    task = current
+    local blocked = scheduler.host().blocked
+    if blocked then
+      misuse.raise("%s: %s", who, task and "a coroutine inside a task cannot "
+        .. "wait in this host: wait in the task's own function, or start "
+        .. "another task with freddy.spawn" or blocked)
+    end
+  end
+  if task and task.cancelled then
+    return nil, errors.new("cancelled", { message = "the task was cancelled" })
+  end
+  return true
+end
+
+-- Outside of a task's own coroutine it is the host that waits.
+local function wait_by_host(entry)
+  local outer = current -- a task that must not go on before this ends
+  local waiting = outer and outer.waiting
+  if outer then
+    outer.waiting = entry
+  end
+  scheduler.host().wait(entry, pump)
+  if outer then
+    outer.waiting = waiting
+  end
+  current = outer
+  return outer
+end
+
+--- Wait until `entry` is done. Only after may_wait.
+---@param entry table
+---@return boolean cancelled true when the waiting task was cancelled
+function scheduler.await(entry)
+  local task = scheduler.task()
+  if entry.done then
+    return false
+  elseif task then
+    entry.task, task.waiting = task, entry
+    repeat
+      co_yield(WAIT)
+    until entry.done
+    task.waiting = nil
+  else
+    task = wait_by_host(entry)
+  end
+  return task ~= nil and task.cancelled == true
+end
+
+--- Cut short what `task` waits for. Its wait ends at the next step.
+---@param task table
+function scheduler.interrupt(task)
+  local entry = task.waiting
+  if entry and entry.call then
+    entry.call:cancel() -- its "done" is in the inbox now
+  elseif entry then
+    scheduler.complete(entry)
+  end
+end
+
+--- Make `entry` done when no task and no callback is left.
+---@param entry table
+function scheduler.when_idle(entry)
+  if pending == 0 then
+    entry.done = true
+  else
+    idlers[#idlers + 1] = entry
+  end
+end
+
+return scheduler

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What each built module shows to others: luaopen_* and freddy_*, nothing
+# else; every function that freddy.h declares; and what it wants from others
+# is Lua's, or in the libraries that it names itself.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${BUILD:-build}
+passed=0
+failed=0
+
+check() {
+  if [ -z "$2" ]; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %s\n%s\n' "$1" "$2"
+  fi
+}
+
+declared=$(sed -n 's/.*[ *]\(freddy_[a-z0-9_]*\)(.*/\1/p' src/freddy.h |
+  grep -vE '^freddy_(code|error|event|request|options)$' | sort -u)
+api=$(grep -c '^FREDDY_API' src/freddy.h)
+[ "$(echo "$declared" | wc -l)" = "$api" ] && wrong= ||
+  wrong="read $(echo "$declared" | wc -l) names for $api declarations"
+check "freddy.h declares one function for each FREDDY_API" "$wrong"
+
+for module in "$build"/*/freddy/core.so; do
+  [ -f "$module" ] || continue
+  shown=$(nm -D --defined-only "$module" | awk '{ print $NF }' | sort -u)
+  check "$module shows only public names" \
+    "$(echo "$shown" | grep -vE '^(luaopen_freddy_core|freddy_[a-z0-9_]+)$')"
+  check "$module shows all public names" \
+    "$(printf '%s\nluaopen_freddy_core\n' "$declared" | sort -u |
+      while read -r name; do
+        echo "$shown" | grep -qx "$name" || echo "missing: $name"
+      done)"
+  case ${FLAVOUR-} in
+    asan | tsan) ;;  # their runtime is in the process, not in a library
+    *)
+      check "$module wants nothing but Lua from its host" \
+        "$(ldd -r "$module" 2>&1 | sed -n 's/^undefined symbol: //p' |
+          grep -vE '^(lua|luaL)_')"
+      ;;
+  esac
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

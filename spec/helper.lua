@@ -1,0 +1,212 @@
+-- SPDX-License-Identifier: MIT
+--- What specs share: where the servers are, how to set them up and read
+--- them, and how to wait and to raise. `spec/run` sets the environment.
+
+local json = require("cjson")
+local socket = require("socket")
+
+local helper = {}
+
+local function env(name)
+  return os.getenv("FY_TEST_" .. name)
+    or error("FY_TEST_" .. name .. " is not set: run spec/run", 3)
+end
+
+-- Read when asked for, so that a spec without a server needs none.
+local places = {
+  base_url = "BASE_URL", ca_file = "CA_FILE", api_key = "API_KEY",
+  token = "JWT_TOKEN", http = "EMULATOR_HTTP",
+  control_url = "EMULATOR_CONTROL", hostile_url = "HOSTILE", lua = "LUA",
+  top = "TOP", build = "BUILD",
+}
+
+setmetatable(helper, {
+  __index = function(_, name)
+    return places[name] and env(places[name])
+  end,
+})
+
+--- The value of FY_TEST_<name>; raises when it is not set.
+function helper.env(name)
+  return env(name)
+end
+
+helper.json = json
+
+--- One plain HTTP/1.0 exchange over luasocket: no freddy in it.
+---@param method string
+---@param url string
+---@param body? string
+---@return integer status, string body, string head
+function helper.http_request(method, url, body)
+  local host, port, path = url:match("^http://([^:/]+):(%d+)(.*)$")
+  assert(host, "helper.http_request wants http://host:port/path")
+  local conn = assert(socket.connect(host, tonumber(port)))
+  conn:settimeout(30)
+  assert(conn:send(table.concat({
+    method .. " " .. (path == "" and "/" or path) .. " HTTP/1.0",
+    "Host: " .. host .. ":" .. port,
+    "Content-Type: application/json",
+    "Content-Length: " .. #(body or ""),
+    "Connection: close", "", body or "",
+  }, "\r\n")))
+  local answer, why, partial = conn:receive("*a")
+  conn:close()
+  answer = answer or partial
+  local head, rest = answer:match("^(.-\r\n)\r\n(.*)$")
+  assert(head, why or "no answer from " .. url)
+  return tonumber(head:match("^HTTP/%d%.%d (%d+)")), rest, head
+end
+
+-- The decoded JSON answer of a control request; raises unless it is a 200.
+local function control(method, url, body)
+  local status, text = helper.http_request(method, url, body)
+  if status ~= 200 then
+    error(method .. " " .. url .. ": " .. status .. " " .. text, 3)
+  end
+  return text ~= "" and json.decode(text) or nil
+end
+
+local function escape(value)
+  return (tostring(value):gsub("[^%w._~-]", function(char)
+    return ("%%%02X"):format(char:byte())
+  end))
+end
+
+local function query(args)
+  local parts = {}
+  for name, value in pairs(args or {}) do
+    parts[#parts + 1] = escape(name) .. "=" .. escape(value)
+  end
+  table.sort(parts)
+  return #parts > 0 and "?" .. table.concat(parts, "&") or ""
+end
+
+--- Turn the emulator's switches (emulator/lua/control.lua names them all):
+--- `helper.control({ fail = { path = "/v1/models", status = 500 } })`.
+function helper.control(switches)
+  return control("POST", helper.control_url .. "/control",
+    json.encode(switches))
+end
+
+--- Put the emulator back to how it started, counters included.
+function helper.reset()
+  return helper.control({ reset = true })
+end
+
+--- What the emulator has counted since the last reset.
+function helper.counters()
+  return control("GET", helper.control_url .. "/control")
+end
+
+--- The URL of a scenario of the hostile server.
+function helper.hostile(name, args)
+  return helper.hostile_url .. "/" .. name .. query(args)
+end
+
+--- What the hostile server saw; `args` may name what to wait for.
+function helper.hostile_log(args)
+  return control("GET", helper.hostile_url .. "/control/log" .. query(args))
+end
+
+--- Forget what the hostile server saw.
+function helper.hostile_reset()
+  return control("POST", helper.hostile_url .. "/control/reset")
+end
+
+--- A client of the emulator with its API key. `options` win; a credential
+--- among them takes the key's place.
+function helper.client(options)
+  local freddy = require("freddy")
+  local given = { base_url = helper.base_url, ca_file = helper.ca_file }
+  for name, value in pairs(options or {}) do
+    given[name] = value
+  end
+  if not (given.api_key or given.token or given.auth) then
+    given.api_key = helper.api_key
+  end
+  return assert(freddy.new(given))
+end
+
+--- The line it is called on.
+function helper.line()
+  return debug.getinfo(2, "l").currentline
+end
+
+--- `fn` must raise, with a position inside its own body (so: where it made
+--- the mistake, not inside the library) and a message that has `pattern`.
+---@return string message without the position
+function helper.raises_here(fn, pattern)
+  local ok, message = pcall(fn)
+  if ok then
+    error("did not raise", 2)
+  end
+  message = tostring(message)
+  local info = debug.getinfo(fn, "S")
+  local file, line, text = message:match("^(.-):(%d+): (.*)$")
+  line = tonumber(line)
+  if not line or info.short_src ~= file or line < info.linedefined
+      or line > info.lastlinedefined then
+    error(("raised elsewhere than at its caller (%s:%d-%d): %s"):format(
+      info.short_src, info.linedefined, info.lastlinedefined, message), 2)
+  end
+  if pattern and not text:find(pattern) then
+    error(("the message does not have %q: %s"):format(pattern, text), 2)
+  end
+  return text
+end
+
+local function turn(freddy)
+  local running, is_main = coroutine.running()
+  if running and not is_main then
+    freddy.sleep(0.005)
+  else
+    freddy.poll(0.005)
+    socket.sleep(0.002)
+  end
+end
+
+--- Serve events until `condition` gives a true value, and return that.
+--- Raises when `seconds` (10) have passed. Works in every host, and in tasks.
+function helper.eventually(condition, seconds)
+  local freddy = require("freddy")
+  local limit = socket.gettime() + (seconds or 10)
+  repeat
+    local value = condition()
+    if value then
+      return value
+    end
+    turn(freddy)
+  until socket.gettime() > limit
+  error(("not within %g s"):format(seconds or 10), 2)
+end
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- Run Lua source in a process of its own, on the same Lua and paths.
+---@param source string
+---@param environment? table<string, string> set for it; FREDDY_* too
+---@return string output, integer status, both streams together
+function helper.script(source, environment)
+  local file = os.tmpname()
+  local handle = assert(io.open(file, "w"))
+  handle:write(source)
+  handle:close()
+  local words = { "env" }
+  for name, value in pairs(environment or {}) do
+    words[#words + 1] = quote(name .. "=" .. value)
+  end
+  words[#words + 1] = quote(helper.lua)
+  words[#words + 1] = quote(file)
+  local pipe = assert(io.popen(table.concat(words, " ")
+    .. " 2>&1; printf '\\n%d' $?"))
+  local output = pipe:read("*a")
+  pipe:close()
+  os.remove(file)
+  local text, status = output:match("^(.*)\n(%d+)$")
+  return text, tonumber(status)
+end
+
+return helper

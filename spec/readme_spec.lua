@@ -1,0 +1,90 @@
+-- SPDX-License-Identifier: MIT
+local helper = require("spec.helper")
+local snippets = dofile("tools/snippets.lua")
+
+local compile = rawget(_G, "loadstring") or load
+
+local function read(file)
+  local handle = assert(io.open(file))
+  local text = handle:read("*a")
+  handle:close()
+  return text
+end
+
+local function environment()
+  return {
+    FREDDY_BASE_URL = helper.base_url,
+    FREDDY_CA_FILE = helper.ca_file,
+    FREDDY_API_KEY = helper.api_key,
+    FREDDY_JWT_TOKEN = helper.token,
+  }
+end
+
+local files = { "README.md" }
+
+for _, file in ipairs(files) do
+  describe(file, function()
+    local list = snippets.read(file)
+
+    it("has snippets", function()
+      assert.is_true(#list > 0)
+    end)
+
+    for _, snippet in ipairs(list) do
+      local place = file .. ":" .. snippet.line
+      it("compiles at line " .. snippet.line, function()
+        assert(compile(snippet.text, "@" .. place))
+      end)
+      if snippet.run then
+        it("runs at line " .. snippet.line, function()
+          local output, status = helper.script(snippet.text, environment())
+          assert.equal(0, status, place .. ":\n" .. output)
+        end)
+      end
+    end
+  end)
+end
+
+describe("the reference in README.md", function()
+  local text = read("README.md")
+
+  it("names every public function of the module", function()
+    local missing = {}
+    for name, value in pairs(require("freddy")) do
+      if type(value) == "function"
+          and not text:find("freddy." .. name, 1, true) then
+        missing[#missing + 1] = name
+      end
+    end
+    table.sort(missing)
+    assert.same({}, missing)
+  end)
+
+  it("names every method of a client", function()
+    local client = helper.client()
+    local methods = getmetatable(client).__index
+    if type(methods) ~= "table" then
+      methods = require("freddy.client").methods
+    end
+    local missing = {}
+    for name, value in pairs(methods) do
+      if type(value) == "function" and not name:find("^_")
+          and not text:find(":" .. name, 1, true) then
+        missing[#missing + 1] = name
+      end
+    end
+    client:close()
+    table.sort(missing)
+    assert.same({}, missing)
+  end)
+
+  it("says on the first screen that Windows is not supported", function()
+    local screen = {}
+    for line in io.lines("README.md") do
+      if #screen < 24 then
+        screen[#screen + 1] = line
+      end
+    end
+    assert.truthy(table.concat(screen, "\n"):find("Windows"))
+  end)
+end)
