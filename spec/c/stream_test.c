@@ -277,13 +277,15 @@ static void test_progress(struct rig *rig) {
   freddy_event event;
   int64_t last = 0;
   int seen = 0;
+  int stepped_back = 0;
 
   while (rig_event(rig->inbox, &event) && event.type == FREDDY_PROGRESS) {
-    CHECK(event.received >= last);
+    stepped_back += event.received < last;
     last = event.received;
     seen += event.received > 0;
   }
   CHECK(seen > 0);
+  CHECK_INT(stepped_back, 0);
   CHECK_TEXT(rig_kind(call), "ok");
   freddy_call_free(call);
 }

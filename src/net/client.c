@@ -247,12 +247,13 @@ static void redact_body(struct fy_buf *body, const struct masks *masks) {
   body->data[body->size] = '\0';
 }
 
-void fy_client_redact_call(struct freddy_client *client,
-                           struct freddy_call *call) {
+int fy_client_redact_call(struct freddy_client *client,
+                          struct freddy_call *call) {
   struct fy_answer *answer = &call->answer;
   struct masks masks;
+  int rc = masks_open(&masks, client);
 
-  if (masks_open(&masks, client) != FREDDY_OK) {
+  if (rc != FREDDY_OK) {
     fy_headers_clear(&answer->headers);
     fy_buf_clear(&answer->body);
   } else if (masks.count) {
@@ -264,4 +265,5 @@ void fy_client_redact_call(struct freddy_client *client,
     }
   }
   masks_close(&masks);
+  return rc;
 }

@@ -70,8 +70,10 @@ int fy_client_note_secret(struct freddy_client *client,
 size_t fy_client_redact(struct freddy_client *client, char *text,
                         size_t size);
 
-/* Mask them in all that can be reached from a failed call. */
-void fy_client_redact_call(struct freddy_client *client,
-                           struct freddy_call *call);
+/* Mask them in all that can be reached from a failed call. FREDDY_OK; or
+ * FREDDY_ENOMEM, and then the answer is gone: rather nothing than a
+ * secret. */
+int fy_client_redact_call(struct freddy_client *client,
+                          struct freddy_call *call);
 
 #endif

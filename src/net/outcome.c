@@ -78,7 +78,11 @@ static int must_redact(const struct freddy_call *call,
 static void redact(struct freddy_call *call) {
   char *text = call->failure.message;
 
-  fy_client_redact_call(call->client, call);
+  if (fy_client_redact_call(call->client, call) != FREDDY_OK) {
+    call->failure.code = FREDDY_OK; /* the first error would win */
+    fy_error_nomem(&call->failure);
+    call->failure.sent = atomic_load(&call->sent);
+  }
   text[fy_client_redact(call->client, text, strlen(text))] = '\0';
 }
 

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation of ours fails in turn, from the making of a client to the
+ * end of its call, on the host's thread and the engine's alike. A call always
+ * ends, with what it should or for want of memory, and nothing leaks (the
+ * flavour is built with ASan). */
+#include "base/mem.h"
+#include "engine_util.h"
+
+/* gzip of "hello, hello, hello, hello" (RFC 1952). */
+static const unsigned char gzipped[] = {
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff,
+    0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xd7, 0x51, 0xc8, 0xc0, 0xa4,
+    0x00, 0x55, 0xa3, 0x82, 0x77, 0x1a, 0x00, 0x00, 0x00};
+
+static int serve(struct loopback *server, int fd,
+                 const struct loop_request *req, int nth) {
+  static char big[100000];
+  char text[256];
+
+  (void)server;
+  (void)nth;
+  if (strcmp(req->path, "/big") == 0) {
+    memset(big, 'x', sizeof(big) - 1);
+    return loop_answer(fd, 200, "Content-Type: application/json\r\n", big) ==
+           0;
+  }
+  if (strcmp(req->path, "/gzip") == 0) {
+    int n = snprintf(text, sizeof(text),
+                     "HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\n"
+                     "Content-Length: %zu\r\n\r\n",
+                     sizeof(gzipped));
+
+    return loop_write(fd, text, (size_t)n) == 0 &&
+           loop_write(fd, gzipped, sizeof(gzipped)) == 0;
+  }
+  if (strcmp(req->path, "/denied") == 0) {
+    return loop_answer(fd, 401, "X-Key: unit-key-0123456789abcdef\r\n",
+                       "unit-key-0123456789abcdef") == 0;
+  }
+  snprintf(text, sizeof(text), "%s %zu", req->method, req->body_size);
+  return loop_answer(fd, 200, "", text) == 0;
+}
+
+static void *decode(const char *body, size_t size, freddy_error *err) {
+  char *copy = fy_strndup(body, size);
+
+  if (!copy && err) {
+    err->code = FREDDY_ENOMEM;
+  }
+  return copy;
+}
+
+static const freddy_decoder decoder = {decode, fy_free, 1000};
+
+static const struct scenario {
+  const char *name;
+  freddy_request req;
+  int status;
+  const char *body; /* NULL: not looked at */
+} scenarios[] = {
+    {"get", {.path = "/hello"}, 200, "GET 0"},
+    {"post",
+     {.method = "POST", .path = "/p", .body = "abc", .body_size = 3},
+     200,
+     "POST 3"},
+    {"headers",
+     {.path = "/h",
+      .headers = (const char *const[]){"A", "b", "C", "", NULL},
+      .api_key = "another-key-0123456789abc"},
+     200,
+     "GET 0"},
+    {"gzip", {.path = "/gzip"}, 200, "hello, hello, hello, hello"},
+    {"denied", {.path = "/denied"}, 401, "***"},
+    {"stream", {.path = "/big", .stream = 1}, 200, ""},
+    {"reader",
+     {.method = "PUT", .path = "/r", .body_reader = 1, .reader_size = 5},
+     200,
+     "PUT 5"},
+    {"decode", {.path = "/big", .decoder = &decoder}, 200, NULL},
+};
+
+static void answer(const freddy_event *event) {
+  if (freddy_call_answer(event->call, event->question, "12345", 5)) {
+    freddy_call_cancel(event->call); /* no memory even for that */
+  }
+}
+
+/* 1: ended well; 0: ended for want of memory. */
+static int outcome(const struct scenario *row, const freddy_call *call) {
+  const freddy_error *err = freddy_call_error(call);
+  freddy_error late = {.code = FREDDY_OK};
+
+  if (err) {
+    CHECK(err->code == FREDDY_ENOMEM || err->code == FREDDY_ECANCELLED);
+    return 0;
+  }
+  CHECK_INT(freddy_call_status(call), row->status);
+  if (row->body) {
+    CHECK_TEXT(freddy_call_body(call, NULL), row->body);
+  }
+  if (row->req.decoder && !freddy_call_document(call, &late)) {
+    CHECK_INT(late.code, FREDDY_ENOMEM);
+    return 0;
+  }
+  return 1;
+}
+
+static int run(const struct scenario *row, freddy_client *client,
+               freddy_inbox *inbox) {
+  freddy_call *call = NULL;
+  freddy_event event = {0};
+  int good;
+
+  if (freddy_start(client, inbox, &row->req, &call, NULL)) {
+    CHECK(call == NULL);
+    return 0;
+  }
+  while (rig_event(inbox, &event) && event.type != FREDDY_DONE) {
+    if (event.type == FREDDY_NEED_BODY) {
+      answer(&event);
+    }
+  }
+  CHECK_INT(event.type, FREDDY_DONE);
+  good = outcome(row, call);
+  freddy_call_free(call);
+  return good;
+}
+
+static int attempt(const struct scenario *row, unsigned port) {
+  freddy_options options = {.api_key = "unit-key-0123456789abcdef"};
+  freddy_client *client = NULL;
+  freddy_inbox *inbox = NULL;
+  char url[64];
+  int good = 0;
+
+  snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
+  options.base_url = url;
+  if (freddy_client_new(&options, &client, NULL) == FREDDY_OK &&
+      freddy_inbox_new(&inbox, NULL) == FREDDY_OK) {
+    good = run(row, client, inbox);
+  }
+  freddy_client_free(client);
+  freddy_inbox_free(inbox);
+  return good;
+}
+
+static void torture(const struct scenario *row, unsigned port,
+                    int all_after) {
+  int good = 0;
+
+  for (long n = 0; !good && n < 1000; n++) {
+    UNIT_CASE("%s, allocation %ld%s", row->name, n,
+              all_after ? " and all after" : "");
+    fy_mem_fail_after(n, all_after);
+    good = attempt(row, port);
+    fy_mem_fail_after(-1, 0);
+    if (n % 8 == 0) {
+      freddy_shutdown(); /* so that the engine's making is tortured too */
+    }
+  }
+  CHECK(good);
+  CHECK(attempt(row, port)); /* and it works as before */
+  UNIT_CASE("%s", "");
+}
+
+int main(void) {
+  struct rig rig;
+
+  rig_open(&rig, serve);
+  for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
+    torture(&scenarios[i], rig.server->port, 0);
+    torture(&scenarios[i], rig.server->port, 1);
+  }
+  rig_close(&rig);
+  return unit_end();
+}
