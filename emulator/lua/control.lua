@@ -27,12 +27,24 @@ local function shape(value)
   return type(value) == "string" and errors.has_shape(value)
 end
 
+local function headers(value)
+  if type(value) ~= "table" then
+    return false
+  end
+  for name, field in pairs(value) do
+    if type(name) ~= "string" or type(field) ~= "string" then
+      return false
+    end
+  end
+  return true
+end
+
 -- Fields of a rule → check of their value.
 local FAIL = {
   path = is "string", method = is "string", times = integer(1, 1e9),
   after = integer(1, 1e9), status = integer(200, 599), shape = shape,
   code = is "string", message = is "string", details = is "table",
-  headers = is "table", body = is "string", close = is "boolean",
+  headers = headers, body = is "string", close = is "boolean",
   early = is "boolean",
 }
 local DELAY = {
@@ -128,7 +140,7 @@ local SWITCHES = {
   delay = { check = check_rules(DELAY, { "ms" }), set = append "delay" },
   headers = {
     check = function(value)
-      return type(value) ~= "table" and "is not an object" or nil
+      return not headers(value) and "is no object of strings" or nil
     end,
     set = function(switches, value) switches.headers = value end,
   },
