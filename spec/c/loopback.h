@@ -123,6 +123,7 @@ static inline int loop_chunks(int fd, struct loop_request *req) {
 static inline int loop_read(int fd, struct loop_request *req) {
   size_t used = 0;
   size_t length = 0;
+  const char *target;
   int chunked = 0;
   int n;
 
@@ -141,11 +142,15 @@ static inline int loop_read(int fd, struct loop_request *req) {
     }
     used += (size_t)n;
   } while (n > 2);
+  target = strchr(req->head, ' ');
+  if (!target) {
+    return -1;
+  }
+  target++;
   snprintf(req->method, sizeof(req->method), "%.*s",
            (int)strcspn(req->head, " "), req->head);
-  snprintf(req->path, sizeof(req->path), "%.*s",
-           (int)strcspn(strchr(req->head, ' ') + 1, " "),
-           strchr(req->head, ' ') + 1);
+  snprintf(req->path, sizeof(req->path), "%.*s", (int)strcspn(target, " "),
+           target);
   n = chunked ? loop_chunks(fd, req) : loop_exact(fd, req, length);
   req->body[req->body_size % sizeof(req->body)] = '\0';
   return n;

@@ -132,8 +132,11 @@ static void set_protocols(CURL *easy) {
 #ifdef FY_HAVE_PROTOCOLS_STR
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
                    (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#pragma GCC diagnostic pop
 #endif
 }
 

@@ -289,17 +289,24 @@ static void turn(struct fy_engine *engine) {
   fy_process_let_fork();
 }
 
+/* 1 when a look-up that hangs need not be joined (libcurl from 7.87 on).
+ * Where it has to be, its handle is left behind instead, and with it the
+ * multi handle: a leak, where the alternative is to hang. */
+static int may_free_parked(const struct fy_transfer *parked) {
+#ifdef FY_HAVE_QUICK_EXIT
+  return curl_easy_setopt(parked->easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK;
+#else
+  (void)parked;
+  return 0;
+#endif
+}
+
 /* For freddy_shutdown: everything ends, and nothing of ours is left. */
 static void close_down(struct fy_engine *engine) {
   serve_posts(engine, FY_MAX_WAITING * 2);
   fy_engine_drop_calls(engine, NULL, NULL);
-  while (engine->transfers) {
-    struct fy_transfer *parked = engine->transfers;
-
-#ifdef FY_HAVE_QUICK_EXIT
-    curl_easy_setopt(parked->easy, CURLOPT_QUICK_EXIT, 1L);
-#endif
-    fy_transfer_finish(parked, CURLE_ABORTED_BY_CALLBACK);
+  while (engine->transfers && may_free_parked(engine->transfers)) {
+    fy_transfer_finish(engine->transfers, CURLE_ABORTED_BY_CALLBACK);
   }
   while (engine->pooled) {
     curl_easy_cleanup(engine->pool[--engine->pooled]);
@@ -352,10 +359,12 @@ void fy_engine_destroy(struct fy_engine *engine) {
   if (!engine) {
     return;
   }
-  curl_multi_cleanup(engine->multi);
-  curl_share_cleanup(engine->share);
+  if (!engine->transfers) {
+    curl_multi_cleanup(engine->multi);
+    curl_share_cleanup(engine->share);
+    fy_lookups_clear(&engine->lookups);
+  }
   fy_poller_free(engine->poller);
-  fy_lookups_clear(&engine->lookups);
   fy_timers_clear(&engine->timers);
   pthread_cond_destroy(&engine->stopped_cond);
   pthread_mutex_destroy(&engine->lock);
