@@ -111,7 +111,7 @@ int fy_call_end(struct freddy_call *call, const freddy_error *error,
     call->out |= FY_OUT_DONE;
     fy_inbox_list(call->inbox, call);
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   return first;
 }
 
@@ -137,7 +137,7 @@ void fy_call_abandon(struct freddy_call *call) {
   chunks = call->chunk_first;
   call->chunk_first = call->chunk_last = NULL;
   call->undrained = 0;
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   free_chunks(chunks);
   if (!ended) {
     fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
@@ -158,7 +158,7 @@ void fy_call_tell_head(struct freddy_call *call) {
     call->published = FY_HEAD_ONLY;
   }
   tell(call, FY_OUT_HEAD);
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
 }
 
 int fy_call_is_full(struct freddy_call *call) {
@@ -167,7 +167,7 @@ int fy_call_is_full(struct freddy_call *call) {
   pthread_mutex_lock(&call->inbox->lock);
   full = !call->ended && call->undrained >= call->ask.buffer;
   call->paused = full;
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   return full;
 }
 
@@ -223,7 +223,7 @@ int fy_call_tell_data(struct freddy_call *call, const char *data,
       tell(call, FY_OUT_DATA);
     }
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   return rc;
 }
 
@@ -237,7 +237,7 @@ void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
     memcpy(call->progress, now, sizeof(now));
     tell(call, FY_OUT_PROGRESS);
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
 }
 
 void fy_call_ask(struct freddy_call *call, size_t wanted) {
@@ -248,7 +248,7 @@ void fy_call_ask(struct freddy_call *call, size_t wanted) {
     call->wanted = wanted;
     tell(call, FY_OUT_QUESTION);
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
 }
 
 int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk) {
@@ -265,7 +265,7 @@ int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk) {
   } else if (call->reply_end) {
     rc = 1;
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   return rc;
 }
 
@@ -296,7 +296,7 @@ int fy_call_reply(struct freddy_call *call, uint32_t question,
       call->reply_end = data && size == 0;
     }
   }
-  pthread_mutex_unlock(&call->inbox->lock);
+  fy_inbox_unlock(call->inbox);
   if (taken) {
     fy_engine_post(call->engine, &call->post, FY_CALL_ANSWER);
   } else {

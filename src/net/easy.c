@@ -28,6 +28,8 @@ void fy_easy_give(struct fy_engine *engine, CURL *easy) {
     return;
   }
   curl_easy_reset(easy);
+  /* Also when it is cleaned up: libcurl would change the process's SIGPIPE. */
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   engine->pool[engine->pooled++] = easy;
 }
 

@@ -129,10 +129,18 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   }
   inbox->first = inbox->last = call;
   atomic_store(&inbox->ready, 1);
-  if (inbox->waiters) {
+  inbox->wake = inbox->waiters > 0;
+  fd_signal(inbox);
+}
+
+void fy_inbox_unlock(struct freddy_inbox *inbox) {
+  int wake = inbox->wake;
+
+  inbox->wake = 0;
+  pthread_mutex_unlock(&inbox->lock);
+  if (wake) {
     pthread_cond_broadcast(&inbox->cond);
   }
-  fd_signal(inbox);
 }
 
 static void became_empty(struct freddy_inbox *inbox) {

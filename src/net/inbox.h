@@ -22,6 +22,7 @@ struct freddy_inbox {
   pthread_mutex_t lock; /* all that follows, and the calls' outboxes */
   pthread_cond_t cond;
   int waiters;
+  int wake; /* they are to be told when the lock is let go */
   int closed;
   struct freddy_call *first, *last;
   int fd; /* -1 until asked for */
@@ -44,8 +45,13 @@ int fy_inbox_wait(struct freddy_inbox *inbox, double seconds);
 int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err);
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);
 
-/* Put `call` in the list, if it is not there, and tell whoever waits. The
- * caller holds the lock. */
+/* Let the lock go, and tell whoever waits if something was listed: not
+ * before, or they would wake only to wait for the lock. The caller holds a
+ * reference. */
+void fy_inbox_unlock(struct freddy_inbox *inbox);
+
+/* Put `call` in the list, if it is not there. The caller holds the lock, and
+ * lets it go by fy_inbox_unlock. */
 void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call);
 void fy_inbox_unlist(struct freddy_inbox *inbox, struct freddy_call *call);
 
