@@ -64,8 +64,7 @@ int freddy_call_header(const freddy_call *call, size_t index,
          fy_headers_at(&call->answer.headers, index, name, value);
 }
 
-const char *freddy_call_header_get(const freddy_call *call,
-                                   const char *name) {
+const char *freddy_call_header_get(const freddy_call *call, const char *name) {
   return has_head(call) ? fy_headers_get(&call->answer.headers, name) : NULL;
 }
 

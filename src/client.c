@@ -30,8 +30,8 @@ void freddy_free(void *memory) {
 
 static int set_base_url(struct freddy_client *client, const char *text,
                         freddy_error *err) {
-  int rc = fy_config_copy(text ? text : DEFAULT_BASE_URL, &client->base_url,
-                          err);
+  int rc =
+      fy_config_copy(text ? text : DEFAULT_BASE_URL, &client->base_url, err);
 
   if (rc == FREDDY_OK) {
     rc = fy_config_url("base_url", client->base_url, &client->base, err);
@@ -205,9 +205,9 @@ void freddy_client_free(freddy_client *client) {
   }
 }
 
-int freddy_client_set_credential(freddy_client *client,
-                                 freddy_credential kind, const char *secret,
-                                 size_t size, freddy_error *err) {
+int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
+                                 const char *secret, size_t size,
+                                 freddy_error *err) {
   struct fy_secret *made = NULL;
   int rc = FREDDY_OK;
 
@@ -228,8 +228,7 @@ int freddy_client_set_credential(freddy_client *client,
   return rc;
 }
 
-freddy_credential freddy_client_credential(freddy_client *client,
-                                           char *tail) {
+freddy_credential freddy_client_credential(freddy_client *client, char *tail) {
   freddy_credential kind;
   struct fy_secret *secret;
   size_t size;

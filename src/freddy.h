@@ -34,23 +34,23 @@ extern "C" {
  * answer of any status is no error here: it is a response. */
 typedef enum freddy_code {
   FREDDY_OK = 0,
-  FREDDY_EMISUSE,      /* "misuse": an argument is wrong; message says which */
-  FREDDY_ERESOLVE,     /* "resolve": the name has no address */
-  FREDDY_ECONNECT,     /* "connect": no connection; reason proxy, proxy_auth */
-  FREDDY_ETLS,         /* "tls": handshake or certificate */
-  FREDDY_ETIMEOUT,     /* "timeout": reason connect, first_byte, stall, total */
-  FREDDY_ECUT,         /* "cut": closed before or within the answer */
-  FREDDY_ECANCELLED,   /* "cancelled": freddy_call_cancel */
-  FREDDY_ETOO_LARGE,   /* "too_large": a ceiling; reason header, body, event */
-  FREDDY_EPROTOCOL,    /* "protocol": no HTTP; reason bad_gzip, bad_length... */
-  FREDDY_EREDIRECT,    /* "redirect" */
-  FREDDY_EAUTH,        /* "auth" */
-  FREDDY_EBODY,        /* "body": a reader failed; reason reader_failed */
-  FREDDY_EQUEUE_FULL,  /* "queue_full" */
-  FREDDY_ERATE_LIMITED, /* "rate_limited": held back by a known limit */
-  FREDDY_ECLOSED,      /* "closed": the client was closed */
-  FREDDY_EFORKED,      /* "forked": belongs to another process */
-  FREDDY_ENOMEM,       /* "memory" */
+  FREDDY_EMISUSE,     /* "misuse": an argument is wrong; message says which */
+  FREDDY_ERESOLVE,    /* "resolve": the name has no address */
+  FREDDY_ECONNECT,    /* "connect": no connection; reason proxy, proxy_auth */
+  FREDDY_ETLS,        /* "tls": handshake or certificate */
+  FREDDY_ETIMEOUT,    /* "timeout": reason connect, first_byte, stall, total */
+  FREDDY_ECUT,        /* "cut": closed before or within the answer */
+  FREDDY_ECANCELLED,  /* "cancelled": freddy_call_cancel */
+  FREDDY_ETOO_LARGE,  /* "too_large": a ceiling; reason header, body, event */
+  FREDDY_EPROTOCOL,   /* "protocol": no HTTP; reason bad_gzip, bad_length... */
+  FREDDY_EREDIRECT,   /* "redirect" */
+  FREDDY_EAUTH,       /* "auth" */
+  FREDDY_EBODY,       /* "body": a reader failed; reason reader_failed */
+  FREDDY_EQUEUE_FULL, /* "queue_full" */
+  FREDDY_ERATE_LIMITED,       /* "rate_limited": held back by a known limit */
+  FREDDY_ECLOSED,             /* "closed": the client was closed */
+  FREDDY_EFORKED,             /* "forked": belongs to another process */
+  FREDDY_ENOMEM,              /* "memory" */
   FREDDY_EMISSING_CREDENTIALS /* "missing_credentials" */
 } freddy_code;
 
@@ -94,10 +94,10 @@ typedef struct freddy_options {
   const char *proxy;      /* NULL: none, and none from the environment */
   const char *const *headers; /* name, value, ..., NULL: on every request */
   freddy_timeouts timeout;
-  int http1;              /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */
-  size_t max_body;        /* decoded bytes; 0: 64 MiB */
-  size_t buffer;          /* undrained bytes of a stream before the transfer
-                             pauses; 0: 1 MiB */
+  int http1;       /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */
+  size_t max_body; /* decoded bytes; 0: 64 MiB */
+  size_t buffer;   /* undrained bytes of a stream before the transfer
+                      pauses; 0: 1 MiB */
 } freddy_options;
 
 /* Make a client. Does no network I/O and starts no thread; the first client
@@ -191,8 +191,8 @@ typedef struct freddy_event {
   freddy_event_type type;
   freddy_call *call; /* borrowed */
   void *user;        /* freddy_request.user */
-  /* FREDDY_DATA: borrowed until the next freddy_inbox_next of this inbox, or
-   * until the call is freed. */
+  /* FREDDY_DATA: borrowed until the next freddy_inbox_next, or
+   * freddy_inbox_free, of this inbox; also when the call is freed before. */
   const char *data;
   size_t size;
   /* FREDDY_NEED_BODY: the id to answer, and how many bytes at most. */
@@ -228,23 +228,23 @@ typedef enum freddy_auth {
  * freddy_start returns, but `decoder`, which must outlive the process's use
  * of it (a static). */
 typedef struct freddy_request {
-  const char *method; /* NULL: GET. A token (RFC 9110 9.1) */
-  const char *path;   /* "/v1/models?limit=5", or a full URL */
+  const char *method;         /* NULL: GET. A token (RFC 9110 9.1) */
+  const char *path;           /* "/v1/models?limit=5", or a full URL */
   const char *const *headers; /* name, value, ..., NULL; win over the
                                  client's. Credential headers are refused */
-  const char *body;   /* NULL: none */
+  const char *body;           /* NULL: none */
   size_t body_size;
-  int body_reader;    /* 1: the body is asked for by FREDDY_NEED_BODY */
+  int body_reader;     /* 1: the body is asked for by FREDDY_NEED_BODY */
   int64_t reader_size; /* of a reader body; -1: unknown, sent chunked */
   freddy_auth auth;
-  const char *api_key; /* for this request, instead of the client's own;
-                          NULL: the client's */
+  const char *api_key;     /* for this request, instead of the client's own;
+                              NULL: the client's */
   freddy_timeouts timeout; /* 0 in a field: the client's */
-  size_t max_body;    /* 0: the client's */
-  int stream;         /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
-  int progress;       /* 1: FREDDY_PROGRESS as well */
+  size_t max_body;         /* 0: the client's */
+  int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
+  int progress;            /* 1: FREDDY_PROGRESS as well */
   const freddy_decoder *decoder; /* NULL: none */
-  void *user;         /* given back in every event */
+  void *user;                    /* given back in every event */
 } freddy_request;
 
 /* Start sending `req` on `client`; its events arrive in `inbox`. Never
@@ -309,8 +309,7 @@ FREDDY_API const char *freddy_call_header_get(const freddy_call *call,
 
 /* The decoded body of a call that was not streamed; never NULL, and
  * NUL-terminated for convenience. */
-FREDDY_API const char *freddy_call_body(const freddy_call *call,
-                                        size_t *size);
+FREDDY_API const char *freddy_call_body(const freddy_call *call, size_t *size);
 
 /* The decoder's document, or NULL when it was not asked, or failed (then
  * `err`, optional, is filled). Owned by the call. */
@@ -320,9 +319,9 @@ FREDDY_API void *freddy_call_document(const freddy_call *call,
 typedef struct freddy_stats {
   double dns, connect, tls, first_byte, total; /* seconds from the start of
                        the last attempt; `total` from freddy_start */
-  int attempts;      /* 1 and up; 0 when nothing was ever sent */
-  int http_version;  /* 10, 11, 20; 0 when unknown */
-  int reused;        /* 1: on a connection that was open already */
+  int attempts;           /* 1 and up; 0 when nothing was ever sent */
+  int http_version;       /* 10, 11, 20; 0 when unknown */
+  int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */
 } freddy_stats;
 

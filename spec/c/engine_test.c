@@ -10,8 +10,8 @@ static int serve(struct loopback *server, int fd,
   char text[256];
 
   if (strcmp(req->path, "/echo") == 0) {
-    snprintf(text, sizeof(text), "%s %zu %.100s", req->method,
-             req->body_size, req->body);
+    snprintf(text, sizeof(text), "%s %zu %.100s", req->method, req->body_size,
+             req->body);
     return loop_answer(fd, 200, "", text) == 0;
   }
   if (strcmp(req->path, "/key") == 0) {
@@ -78,19 +78,19 @@ static void test_methods(struct rig *rig) {
   static const struct {
     const char *method, *body, *want;
   } rows[] = {
-      {"GET", NULL, "GET 0 "},        {"POST", "x=1", "POST 3 x=1"},
-      {"POST", NULL, "POST 0 "},      {"POST", "", "POST 0 "},
-      {"PUT", "abc", "PUT 3 abc"},    {"PATCH", "{}", "PATCH 2 {}"},
-      {"DELETE", NULL, "DELETE 0 "},  {"DELETE", "d", "DELETE 1 d"},
+      {"GET", NULL, "GET 0 "},         {"POST", "x=1", "POST 3 x=1"},
+      {"POST", NULL, "POST 0 "},       {"POST", "", "POST 0 "},
+      {"PUT", "abc", "PUT 3 abc"},     {"PATCH", "{}", "PATCH 2 {}"},
+      {"DELETE", NULL, "DELETE 0 "},   {"DELETE", "d", "DELETE 1 d"},
       {"OPTIONS", NULL, "OPTIONS 0 "}, {"PROPFIND", "p", "PROPFIND 1 p"},
   };
 
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-    freddy_request req = {.method = rows[i].method,
-                          .path = "/echo",
-                          .body = rows[i].body,
-                          .body_size = rows[i].body ? strlen(rows[i].body)
-                                                    : 0};
+    freddy_request req = {
+        .method = rows[i].method,
+        .path = "/echo",
+        .body = rows[i].body,
+        .body_size = rows[i].body ? strlen(rows[i].body) : 0};
     freddy_call *call = rig_start(rig, &req);
 
     UNIT_CASE("%s", rows[i].want);
@@ -153,8 +153,8 @@ static void test_redaction(struct rig *rig) {
   rig_done(rig->inbox, call);
   CHECK(strstr(freddy_call_body(call, NULL), "another") == NULL);
   CHECK(strstr(freddy_call_body(call, NULL), "api-key: ***") != NULL);
-  CHECK_INT(freddy_client_redact(rig->client, "a another-key-0123456789abc b", 29,
-                                 &text, NULL),
+  CHECK_INT(freddy_client_redact(rig->client, "a another-key-0123456789abc b",
+                                 29, &text, NULL),
             FREDDY_OK);
   CHECK_TEXT(text, "a *** b");
   freddy_free(text);
@@ -168,22 +168,22 @@ static void test_credential_switch(struct rig *rig) {
 
   CHECK_INT(freddy_client_credential(rig->client, tail), FREDDY_API_KEY);
   CHECK_TEXT(tail, "cdef");
-  CHECK_INT(freddy_client_set_credential(rig->client, FREDDY_TOKEN, "a b", 3,
-                                         NULL),
-            FREDDY_EMISUSE);
-  CHECK_INT(freddy_client_set_credential(rig->client, FREDDY_TOKEN, "tok", 3,
-                                         NULL),
-            FREDDY_OK);
+  CHECK_INT(
+      freddy_client_set_credential(rig->client, FREDDY_TOKEN, "a b", 3, NULL),
+      FREDDY_EMISUSE);
+  CHECK_INT(
+      freddy_client_set_credential(rig->client, FREDDY_TOKEN, "tok", 3, NULL),
+      FREDDY_OK);
   call = rig_start(rig, &req);
   rig_done(rig->inbox, call);
   CHECK_TEXT(freddy_call_body(call, NULL), "none"); /* no key was sent */
   freddy_call_free(call);
   CHECK_INT(freddy_client_credential(rig->client, tail), FREDDY_TOKEN);
   CHECK_TEXT(tail, "");
-  CHECK_INT(freddy_client_set_credential(rig->client, FREDDY_API_KEY,
-                                         "unit-key-0123456789abcdef", 25,
-                                         NULL),
-            FREDDY_OK);
+  CHECK_INT(
+      freddy_client_set_credential(rig->client, FREDDY_API_KEY,
+                                   "unit-key-0123456789abcdef", 25, NULL),
+      FREDDY_OK);
 }
 
 static void test_cancel(struct rig *rig) {
@@ -428,10 +428,8 @@ static void test_misuse(struct rig *rig) {
       {.path = "/x", .method = "CONNECT"},
       {.path = "/x", .api_key = "a\nb"},
       {.path = "/x", .api_key = ""},
-      {.path = "/x",
-       .headers = (const char *const[]){"a b", "c", NULL}},
-      {.path = "/x",
-       .headers = (const char *const[]){"a", "c\r\nd: e", NULL}},
+      {.path = "/x", .headers = (const char *const[]){"a b", "c", NULL}},
+      {.path = "/x", .headers = (const char *const[]){"a", "c\r\nd: e", NULL}},
       {.path = "/x",
        .headers = (const char *const[]){"Authorization", "c", NULL}},
       {.path = "/x",
@@ -445,9 +443,8 @@ static void test_misuse(struct rig *rig) {
     freddy_call *call;
 
     UNIT_CASE("row %zu", i);
-    CHECK_INT(
-        freddy_start(rig->client, rig->inbox, &rows[i], &call, &err),
-        FREDDY_EMISUSE);
+    CHECK_INT(freddy_start(rig->client, rig->inbox, &rows[i], &call, &err),
+              FREDDY_EMISUSE);
     CHECK(call == NULL && err.message[0]);
   }
   UNIT_CASE("%s", "");

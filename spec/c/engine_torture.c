@@ -144,8 +144,7 @@ static int attempt(const struct scenario *row, unsigned port) {
   return good;
 }
 
-static void torture(const struct scenario *row, unsigned port,
-                    int all_after) {
+static void torture(const struct scenario *row, unsigned port, int all_after) {
   int good = 0;
 
   for (long n = 0; !good && n < 1000; n++) {

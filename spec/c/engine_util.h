@@ -65,8 +65,7 @@ static inline freddy_call *rig_start(struct rig *rig,
 }
 
 static inline int rig_event(freddy_inbox *inbox, freddy_event *event) {
-  return freddy_inbox_wait(inbox, PATIENCE) &&
-         freddy_inbox_next(inbox, event);
+  return freddy_inbox_wait(inbox, PATIENCE) && freddy_inbox_next(inbox, event);
 }
 
 /* Take events until `call` is done; others are dropped. */
@@ -94,14 +93,14 @@ static inline const char *rig_reason(const freddy_call *call) {
 }
 
 /* Wait until a condition holds, with a bound. */
-#define EVENTUALLY(condition)                                   \
-  do {                                                          \
-    time_t until = time(NULL) + PATIENCE;                       \
-    struct timespec pause_ = {0, 1000000};                      \
-    while (!(condition) && time(NULL) < until) {                \
-      nanosleep(&pause_, NULL);                                 \
-    }                                                           \
-    CHECK(condition);                                           \
+#define EVENTUALLY(condition)                    \
+  do {                                           \
+    time_t until = time(NULL) + PATIENCE;        \
+    struct timespec pause_ = {0, 1000000};       \
+    while (!(condition) && time(NULL) < until) { \
+      nanosleep(&pause_, NULL);                  \
+    }                                            \
+    CHECK(condition);                            \
   } while (0)
 
 #endif

@@ -18,7 +18,7 @@ int getaddrinfo(const char *name, const char *service,
   struct {
     struct addrinfo info;
     struct sockaddr_in address;
-  } *made;
+  } * made;
 
   (void)service;
   (void)hints;

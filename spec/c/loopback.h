@@ -69,8 +69,7 @@ static inline int loop_answer(int fd, int status, const char *headers,
                    "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n%s\r\n", status,
                    strlen(body), headers);
 
-  return loop_write(fd, head, (size_t)n) ||
-         loop_write(fd, body, strlen(body));
+  return loop_write(fd, head, (size_t)n) || loop_write(fd, body, strlen(body));
 }
 
 static inline int loop_byte(int fd, char *into) {
@@ -136,8 +135,7 @@ static inline int loop_read(int fd, struct loop_request *req) {
     if (strncasecmp(req->head + used, "content-length:", 15) == 0) {
       length = strtoul(req->head + used + 15, NULL, 10);
     }
-    if (strncasecmp(req->head + used, "transfer-encoding: chunked", 26) ==
-        0) {
+    if (strncasecmp(req->head + used, "transfer-encoding: chunked", 26) == 0) {
       chunked = 1;
     }
     used += (size_t)n;
@@ -211,8 +209,7 @@ static inline int loop_listen(unsigned *port) {
 
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
-      listen(fd, 512) ||
-      getsockname(fd, (struct sockaddr *)&address, &size)) {
+      listen(fd, 512) || getsockname(fd, (struct sockaddr *)&address, &size)) {
     perror("listen");
     exit(2);
   }

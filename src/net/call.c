@@ -78,8 +78,8 @@ static void free_call(struct freddy_call *call) {
 }
 
 static void run_free(struct fy_io_job *job) {
-  free_call((struct freddy_call *)((char *)job -
-                                   offsetof(struct freddy_call, job)));
+  free_call(
+      (struct freddy_call *)((char *)job - offsetof(struct freddy_call, job)));
 }
 
 void fy_call_unref(struct freddy_call *call) {
@@ -171,8 +171,7 @@ int fy_call_is_full(struct freddy_call *call) {
   return full;
 }
 
-static struct fy_chunk *chunk_new(const char *data, size_t size,
-                                  size_t room) {
+static struct fy_chunk *chunk_new(const char *data, size_t size, size_t room) {
   struct fy_chunk *chunk = fy_malloc(sizeof(*chunk) + room);
 
   if (!chunk) {

@@ -31,13 +31,13 @@ struct fy_chunk {
 /* What is needed to send it; copied at the start. */
 struct fy_ask {
   char *method;
-  char *url;             /* absolute */
-  char *host;            /* lower case; what would be looked up */
+  char *url;  /* absolute */
+  char *host; /* lower case; what would be looked up */
   int https;
-  int literal;           /* 1: no look-up needed */
-  int localhost;         /* 1: pinned to loopback */
+  int literal;   /* 1: no look-up needed */
+  int localhost; /* 1: pinned to loopback */
   unsigned port;
-  char *headers;         /* "Name: value\0" lines, then "\0" */
+  char *headers; /* "Name: value\0" lines, then "\0" */
   size_t header_count;
   char *body;
   size_t body_size;
@@ -94,7 +94,7 @@ struct freddy_call {
   int streaming;             /* 1: a 2xx of a streamed call */
   struct fy_answer answer;   /* the host's once published */
   struct fy_io_job job;
-  freddy_error failure;      /* while the I/O thread finishes the answer */
+  freddy_error failure; /* while the I/O thread finishes the answer */
 
   atomic_int attempts;
   atomic_int sent;
@@ -156,8 +156,7 @@ void fy_call_tell_head(struct freddy_call *call);
 /* 1 when there is no room: the transfer has to pause. */
 int fy_call_is_full(struct freddy_call *call);
 /* FREDDY_OK or FREDDY_ENOMEM. */
-int fy_call_tell_data(struct freddy_call *call, const char *data,
-                      size_t size);
+int fy_call_tell_data(struct freddy_call *call, const char *data, size_t size);
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total);

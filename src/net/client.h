@@ -67,8 +67,7 @@ int fy_client_note_secret(struct freddy_client *client,
                           struct fy_secret **secret);
 
 /* Mask every known secret in `text`, in place; the new size. */
-size_t fy_client_redact(struct freddy_client *client, char *text,
-                        size_t size);
+size_t fy_client_redact(struct freddy_client *client, char *text, size_t size);
 
 /* Mask them in all that can be reached from a failed call. FREDDY_OK; or
  * FREDDY_ENOMEM, and then the answer is gone: rather nothing than a

@@ -36,8 +36,8 @@ void fy_easy_give(struct fy_engine *engine, CURL *easy) {
 /* --- Headers ------------------------------------------------------------ */
 
 /* What libcurl would add by itself and must not, and what we add. */
-static const char *const own_headers[] = {"Accept-Encoding: gzip", "Expect:",
-                                          NULL};
+static const char *const own_headers[] = {"Accept-Encoding: gzip",
+                                          "Expect:", NULL};
 
 static int has_header(const struct fy_ask *ask, const char *name) {
   const char *line = ask->headers;
@@ -175,9 +175,9 @@ static void set_version(struct fy_transfer *transfer) {
   int http1 = call->client->http1 || !call->ask.https;
   int wait = !http1 && !fy_lookups_is_haunted(transfer);
 
-  curl_easy_setopt(transfer->easy, CURLOPT_HTTP_VERSION,
-                   http1 ? (long)CURL_HTTP_VERSION_1_1
-                         : (long)CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(
+      transfer->easy, CURLOPT_HTTP_VERSION,
+      http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, wait ? 1L : 0L);
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT,
                    transfer->fresh ? 1L : 0L);

@@ -23,8 +23,7 @@ enum {
 
 int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call) {
   if (fy_timers_reserve(&engine->timers,
-                        engine->timer_demand + TIMERS_PER_CALL) !=
-      FREDDY_OK) {
+                        engine->timer_demand + TIMERS_PER_CALL) != FREDDY_OK) {
     return FREDDY_ENOMEM;
   }
   engine->timer_demand += TIMERS_PER_CALL;
@@ -152,9 +151,9 @@ static int on_timeout(CURLM *multi, long ms, void *context) {
   struct fy_engine *engine = context;
 
   (void)multi;
-  fy_timers_set(&engine->timers, &engine->curl_timer,
-                ms < 0 ? FY_NEVER
-                       : fy_clock_add(fy_clock_now(), ms * FY_MILLISECOND));
+  fy_timers_set(
+      &engine->timers, &engine->curl_timer,
+      ms < 0 ? FY_NEVER : fy_clock_add(fy_clock_now(), ms * FY_MILLISECOND));
   return 0;
 }
 
@@ -220,8 +219,7 @@ void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
   }
 }
 
-static struct fy_post *take_post(struct fy_engine *engine,
-                                 unsigned *wishes) {
+static struct fy_post *take_post(struct fy_engine *engine, unsigned *wishes) {
   struct fy_post *post;
 
   pthread_mutex_lock(&engine->lock);
@@ -273,8 +271,7 @@ static fy_time go_to_sleep(struct fy_engine *engine) {
 static void turn(struct fy_engine *engine) {
   struct fy_ready ready[EVENTS_PER_TURN];
   fy_time timeout = go_to_sleep(engine);
-  int count =
-      fy_poller_wait(engine->poller, timeout, ready, EVENTS_PER_TURN);
+  int count = fy_poller_wait(engine->poller, timeout, ready, EVENTS_PER_TURN);
 
   fy_process_hold_fork();
   atomic_store(&engine->in_curl, 1);

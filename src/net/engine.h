@@ -39,11 +39,11 @@ struct fy_engine {
   struct fy_timers timers;
   struct fy_timer curl_timer;
   struct fy_lookups lookups;
-  struct freddy_call *calls;        /* in flight, the newest first */
-  struct fy_transfer *ready_first;  /* admitted, not yet in the multi */
+  struct freddy_call *calls;       /* in flight, the newest first */
+  struct fy_transfer *ready_first; /* admitted, not yet in the multi */
   struct fy_transfer *ready_last;
-  struct fy_transfer *transfers;    /* all, parked ones included */
-  size_t timer_demand;              /* timers that may be armed at once */
+  struct fy_transfer *transfers; /* all, parked ones included */
+  size_t timer_demand;           /* timers that may be armed at once */
   CURL *pool[FY_MAX_POOL];
   int pooled;
 
@@ -82,8 +82,7 @@ void fy_engine_release_call(struct fy_engine *engine,
 
 /* Hand an admitted transfer to libcurl as soon as the turn allows. */
 void fy_engine_ready(struct fy_engine *engine, struct fy_transfer *transfer);
-void fy_engine_unready(struct fy_engine *engine,
-                       struct fy_transfer *transfer);
+void fy_engine_unready(struct fy_engine *engine, struct fy_transfer *transfer);
 
 /* End, with FREDDY_ECLOSED, the calls of `client`; or drop those that report
  * to `inbox`; both NULL: end all. Engine thread. */

@@ -110,8 +110,7 @@ static void let_go(struct fy_lookups *lookups, struct fy_host *host,
   struct fy_transfer *transfer;
 
   while (host->first) {
-    if (host->warm_until <= now &&
-        !try_hold(lookups, host, host->first)) {
+    if (host->warm_until <= now && !try_hold(lookups, host, host->first)) {
       return;
     }
     transfer = pop_waiting(host);
@@ -119,9 +118,8 @@ static void let_go(struct fy_lookups *lookups, struct fy_host *host,
   }
 }
 
-void fy_lookups_leave(struct fy_lookups *lookups,
-                      struct fy_transfer *transfer, int resolved,
-                      fy_time now) {
+void fy_lookups_leave(struct fy_lookups *lookups, struct fy_transfer *transfer,
+                      int resolved, fy_time now) {
   struct fy_lookup *lookup = &transfer->lookup;
 
   if (!lookup->holds) {

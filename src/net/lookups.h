@@ -29,9 +29,9 @@ struct fy_lookups {
 struct fy_lookup {
   struct fy_host *host;
   struct fy_transfer *next;
-  int holds;   /* 1: counted as one under way */
-  int parked;  /* 1: counted as one that nobody waits for */
-  int waits;   /* 1: stands in the host's list */
+  int holds;  /* 1: counted as one under way */
+  int parked; /* 1: counted as one that nobody waits for */
+  int waits;  /* 1: stands in the host's list */
 };
 
 /* 1: go on (a look-up is counted if one may be needed); 0: it waits in the
@@ -41,9 +41,8 @@ int fy_lookups_enter(struct fy_lookups *lookups, struct fy_transfer *transfer,
 
 /* The look-up has ended (`resolved`: with an address), or none was needed.
  * Calls fy_engine_ready for those that may go on. May be repeated. */
-void fy_lookups_leave(struct fy_lookups *lookups,
-                      struct fy_transfer *transfer, int resolved,
-                      fy_time now);
+void fy_lookups_leave(struct fy_lookups *lookups, struct fy_transfer *transfer,
+                      int resolved, fy_time now);
 
 /* Nobody waits for the transfer's look-up any more. */
 void fy_lookups_park(struct fy_transfer *transfer);

@@ -109,8 +109,7 @@ int fy_poller_wait(struct fy_poller *poller, fy_time timeout,
     if (events[i].data.fd == poller->wake) {
       uint64_t value;
 
-      while (read(poller->wake, &value, sizeof(value)) < 0 &&
-             errno == EINTR) {
+      while (read(poller->wake, &value, sizeof(value)) < 0 && errno == EINTR) {
       }
       continue;
     }

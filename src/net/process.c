@@ -66,9 +66,9 @@ static void wait_stopped(struct fy_engine *engine, long ms) {
 
   clock_gettime(CLOCK_REALTIME, &until);
   add_ms(&until, ms);
-  while (!engine->stopped && pthread_cond_timedwait(&engine->stopped_cond,
-                                                    &engine->lock,
-                                                    &until) != ETIMEDOUT) {
+  while (!engine->stopped &&
+         pthread_cond_timedwait(&engine->stopped_cond, &engine->lock,
+                                &until) != ETIMEDOUT) {
   }
 }
 

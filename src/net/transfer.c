@@ -14,9 +14,9 @@
 #include "net/outcome.h"
 #include "net/verdict.h"
 
-#define TRANSFER_OF(timer, member)                      \
-  ((struct fy_transfer *)((char *)(timer)-offsetof( \
-      struct fy_transfer, member)))
+#define TRANSFER_OF(timer, member)                                     \
+  ((struct fy_transfer *)((char *)(timer)-offsetof(struct fy_transfer, \
+                                                   member)))
 
 /* --- Deadlines ---------------------------------------------------------- */
 

@@ -39,8 +39,7 @@ static const char *tls_reason(const struct fy_transfer *transfer,
   if (code != CURLE_PEER_FAILED_VERIFICATION) {
     return NULL;
   }
-  curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT,
-                    &verify_result);
+  curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
   /* With a good chain, it is libcurl's own check of the name that failed. */
   return verify_result ? certificate_reason(verify_result) : "wrong_host";
 }
@@ -49,13 +48,11 @@ static int connect_failed(const struct fy_transfer *transfer,
                           freddy_error *err, const char *text) {
   long proxy_status = 0;
 
-  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE,
-                    &proxy_status);
+  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
   if (proxy_status >= 300) {
-    return fy_error_set(err, FREDDY_ECONNECT,
-                        proxy_status == 407 ? "proxy_auth" : "proxy",
-                        "the proxy refused the tunnel with status %ld",
-                        proxy_status);
+    return fy_error_set(
+        err, FREDDY_ECONNECT, proxy_status == 407 ? "proxy_auth" : "proxy",
+        "the proxy refused the tunnel with status %ld", proxy_status);
   }
   return fy_error_set(err, FREDDY_ECONNECT, NULL, "%s", text);
 }
@@ -79,8 +76,8 @@ static int broke(const struct fy_transfer *transfer, freddy_error *err,
 
 static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
                           freddy_error *err) {
-  const char *text = transfer->curl_text[0] ? transfer->curl_text
-                                            : curl_easy_strerror(code);
+  const char *text =
+      transfer->curl_text[0] ? transfer->curl_text : curl_easy_strerror(code);
 
   switch (code) {
   case CURLE_COULDNT_RESOLVE_HOST:
