@@ -323,7 +323,7 @@ local function take_modules()
 end
 
 --- Load freddy anew on top of a fake core; what was loaded before stays.
----@return table world { freddy, core, script, requests, options, now, ... }
+---@return table world { freddy, core, script, requests, options, now }
 function fake_core.load()
   local world = {
     now = 1000, requests = {}, cancelled = 0, asked = 0,
@@ -336,12 +336,18 @@ function fake_core.load()
   package.loaded["freddy.core"] = world.core
   world.freddy = require "freddy"
   world.errors = require "freddy.errors"
+  world.api = require "freddy.api"
   take_modules()
   for name, value in pairs(before) do
     package.loaded[name] = value
   end
   -- The host modules hold no state: freddy.use may load them again.
   return world
+end
+
+--- The table of kinds, which is data only.
+function fake_core.kinds()
+  return require "freddy.kinds"
 end
 
 --- Let the time pass, without waiting.

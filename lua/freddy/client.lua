@@ -105,8 +105,10 @@ local function refused(self, entry, res, is_json)
       res.data = core.json_decode(res.body)
     end
   end
+  local redact = redactor(self, entry)
+  res.url = res.url and redact(res.url) -- the user may have put it there
   if entry.secret then
-    response.redact(res, redactor(self, entry))
+    response.redact(res, redact)
   end
   return nil, errors.from_response(res, entry, credential_of(self))
 end
@@ -135,14 +137,20 @@ local function result(self, entry)
   return refused(self, entry, res, is_json)
 end
 
+-- The path was the user's, and may hold anything.
+local function masked(self, err)
+  err.request = self.redact(err.request)
+  return err
+end
+
 -- What became of a call that is done.
 local function finish(self, entry)
   if entry.forked then
-    return nil, errors.new("forked", { sent = true }, entry)
+    return nil, masked(self, errors.new("forked", { sent = true }, entry))
   end
   local res, err = result(self, entry)
   entry.call:free() -- a body may be large, and the collector cannot see it
-  return res, err
+  return res, err and masked(self, err)
 end
 
 -- --- Requests ------------------------------------------------------------
@@ -151,7 +159,7 @@ end
 local function start(self, who, entry, hold)
   local ok, err = request.add_key(self, entry)
   if not ok then
-    return nil, errors.complete(err, entry)
+    return nil, masked(self, errors.complete(err, entry))
   end
   local box
   box, err = scheduler.inbox()
@@ -165,7 +173,7 @@ local function start(self, who, entry, hold)
     if err.kind == "misuse" then
       misuse.raise("%s: %s", who, err.message)
     end
-    return nil, errors.from_core(err, entry)
+    return nil, masked(self, errors.from_core(err, entry))
   end
   entry.call = call
   entry.body, entry.headers = nil, nil
@@ -178,7 +186,7 @@ local function perform(self, who, method, path, given)
   local entry = request.build(self, who, method, path, given)
   local ok, err = scheduler.may_wait(who)
   if not ok then
-    return nil, errors.complete(err, entry)
+    return nil, masked(self, errors.complete(err, entry))
   end
   ok, err = start(self, who, entry)
   if not ok then
@@ -186,9 +194,9 @@ local function perform(self, who, method, path, given)
   end
   if scheduler.await(entry) then
     scheduler.drop(entry)
-    return nil, errors.new("cancelled", {
+    return nil, masked(self, errors.new("cancelled", {
       message = "the task was cancelled", sent = true,
-    }, entry)
+    }, entry))
   end
   return finish(self, entry)
 end
@@ -252,7 +260,7 @@ methods.delete = verb "delete"
 
 --- The options of client:request and client:send.
 ---@class freddy.Request: freddy.RequestOptions
----@field method? string default GET
+---@field method? string default GET; in any case
 ---@field path string
 
 local function check_request(self, who, given)
@@ -261,7 +269,7 @@ local function check_request(self, who, given)
   if given.path == nil then
     misuse.raise("%s: path is required", who)
   end
-  return given.method or "GET", given.path
+  return (given.method or "GET"):upper(), given.path
 end
 
 --- As client:get, with the method and the path among the options.
@@ -342,16 +350,16 @@ end
 local classes = {}
 for i, group in ipairs(api.groups) do
   classes[i] = api.class(group, function(self, who, method, path, given)
-    local entry_res, err = perform(self, who, method, path, given)
-    if not entry_res then
+    local res, err = perform(self, who, method, path, given)
+    if not res then
       return nil, err
-    elseif entry_res.data ~= nil then
-      return entry_res.data, entry_res
-    elseif entry_res.body == "" then
-      return true, entry_res
+    elseif res.data ~= nil then
+      return res.data, res
+    elseif res.body == "" then
+      return true, res
     end
-    return nil, spoiled(self, { method = method, path = path }, entry_res,
-      "not_json", "the answer is not JSON")
+    return nil, masked(self, spoiled(self, { method = method, path = path },
+      res, "not_json", "the answer is not JSON"))
   end)
 end
 

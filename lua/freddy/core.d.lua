@@ -3,7 +3,6 @@
 -- The module of the C binding, for the language server and for readers. It is
 -- what lua/freddy stands on, not an API for users: arguments of a wrong type
 -- raise plainly, and nothing here waits for longer than 50 ms.
--- luacheck: ignore
 
 ---@class freddy.core
 ---@field version string as in freddy.h

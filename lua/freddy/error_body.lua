@@ -37,7 +37,7 @@ end
 ---@return string?
 function error_body.clean(value)
   if type(value) == "number" then
-    value = tostring(value)
+    value = ("%.14g"):format(value)
   end
   if type(value) ~= "string" then
     return nil
@@ -69,7 +69,7 @@ local function field_of(loc)
   for i = 1, math.min(#loc, 20) do
     local part = loc[i]
     if type(part) == "number" then
-      path = path .. ("[%d]"):format(part)
+      path = path .. ("[%.14g]"):format(part)
     elseif clean(part) and not (i == 1 and #loc > 1) then
       path = path .. (path == "" and "" or ".") .. clean(part)
     end
@@ -116,7 +116,7 @@ local function read_object(out, object)
 
   local details = table_of(object.details)
   for key, value in pairs(details) do
-    if out.details[key] == nil then
+    if out.details[key] == nil and key ~= "errors" then
       out.details[key] = value
     end
   end

@@ -28,7 +28,7 @@ local Error = { __name = "freddy.error" }
 
 -- Wide enough for what matters, narrow enough for one line of a log.
 local MAX_LINE = 200
-local MIN_MESSAGE = 60
+local MIN_MESSAGE = 80
 local MAX_PATH = 60
 
 -- RFC 9110 9.2.2; POST and PATCH are not among them.
@@ -98,8 +98,8 @@ function Error.__tostring(err)
     tail = tail .. ". Hint: " .. err.hint
   end
   local room = math.max(MIN_MESSAGE, MAX_LINE - #head - #tail - 2)
-  local message = body.clip(body.one_line(err.message), room)
-  return head .. ": " .. message:gsub("%.$", "") .. tail
+  local message = body.one_line(err.message):gsub("%.$", "")
+  return head .. ": " .. body.clip(message, room) .. tail
 end
 
 function Error.__concat(a, b)

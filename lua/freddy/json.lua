@@ -63,7 +63,8 @@ function json.encode_option(who, value, codec)
   end
   local ok, text, message = pcall(codec.encode, value)
   if not ok or type(text) ~= "string" then
-    misuse.raise("%s: json: %s", who, tostring(not ok and text or message))
+    misuse.raise("%s: json: %s", who,
+      misuse.text_of(not ok and text or message))
   end
   return text
 end
@@ -76,9 +77,9 @@ end
 function json.decode_with(codec, text)
   local ok, value, message = pcall(codec.decode, text)
   if not ok then
-    return nil, tostring(value)
+    return nil, misuse.text_of(value)
   elseif value == nil then
-    return nil, tostring(message or "the codec returned nothing")
+    return nil, misuse.text_of(message or "the codec gave nothing")
   end
   return value
 end

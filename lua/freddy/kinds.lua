@@ -132,7 +132,7 @@ return {
     hint = "read the present state, then use another name or try again" },
   { kind = "rate_limited", again = "any",
     meaning = "429: too many requests",
-    hint = "wait before the next try (err.retry_after, when the server says)" },
+    hint = "wait before the next try (err.retry_after, when it is known)" },
   { kind = "rate_limited", reason = "quota",
     meaning = "429 because a quota, a budget or a spending limit is used up",
     hint = "waiting does not help: raise the limit in the settings" },

@@ -64,6 +64,14 @@ function misuse.type_of(value)
   return "a " .. name
 end
 
+--- What was raised, as text: tostring of a user's value may raise itself.
+---@param value any
+---@return string
+function misuse.text_of(value)
+  local ok, text = pcall(tostring, value)
+  return ok and type(text) == "string" and text or "(no message)"
+end
+
 -- The optimal string alignment distance: a swap of two neighbours counts one.
 local function distance(a, b)
   local before, last = nil, {}

@@ -80,7 +80,7 @@ local function key_error(client, ok, value)
   if ok == nil then
     message = message .. "tried to wait"
   elseif not ok then
-    message = message .. "raised: " .. client.redact(tostring(value))
+    message = message .. "raised: " .. client.redact(misuse.text_of(value))
   elseif value == nil then
     message = message .. "returned nothing"
   else

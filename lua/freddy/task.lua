@@ -65,7 +65,7 @@ local function report(err)
   if not ok then
     to_stderr(err)
     to_stderr({ message = "freddy.on_error raised: "
-      .. task.redact(tostring(problem)) })
+      .. task.redact(misuse.text_of(problem)) })
   end
 end
 
@@ -95,13 +95,8 @@ end
 
 -- --- Ends ----------------------------------------------------------------
 
-local function text_of(value)
-  local ok, text = pcall(tostring, value)
-  return ok and type(text) == "string" and text or "(no message)"
-end
-
 local function failure(self, cause)
-  local message = task.redact(text_of(cause))
+  local message = task.redact(misuse.text_of(cause))
   local trace = task.redact(debug.traceback(self.co))
   return errors.new("task", {
     message = message,
