@@ -110,6 +110,11 @@ static const struct row rows[] = {
     {{"abcdefghijkl"}, "x abcdefgh\\u00", "x ***"},
     {{"abcdefgh\xF0\x9F\x98\x80"}, "x abcdefgh\\ud83d", "x ***"},
     {{"abcdefgh\xF0\x9F\x98\x80"}, "x abcdefgh\\ud83d\\ude0", "x ***"},
+    {{"abcdefghijkl"}, "x abcdefgh%x", "x abcdefgh%x"},
+    {{"abcdefghijkl"}, "x abcdefgh\\u***", "x abcdefgh\\u***"},
+    {{"abcdefgh\xF0\x9F\x98\x80"},
+     "x abcdefgh\\ud83d\\n",
+     "x abcdefgh\\ud83d\\n"},
     /* several */
     {{"abcdefgh", "abcdefghijkl"}, "abcdefghijkl.", "***."},
     {{"abcdefghijkl", "abcdefgh"}, "abcdefghijkl.", "***."},
@@ -347,6 +352,22 @@ static void test_every_cut(void) {
   UNIT_CASE("%s", "");
 }
 
+/* More spellings at once than are kept: the ones that others write, with no
+ * and with every character escaped, are still seen. */
+static void test_backslashes(void) {
+  enum { COUNT_OF = 60 };
+  char plain[COUNT_OF + 1];
+  char escaped[2 * COUNT_OF + 1];
+  struct fy_span secret = {plain, sizeof(plain)};
+
+  memset(plain, '\\', COUNT_OF);
+  plain[COUNT_OF] = 'x';
+  memset(escaped, '\\', sizeof(escaped) - 1);
+  escaped[2 * COUNT_OF] = 'x';
+  check(plain, sizeof(plain), &secret, 1, "***", 3);
+  check(escaped, sizeof(escaped), &secret, 1, "***", 3);
+}
+
 /* Long texts, many matches: the result is right and nothing is quadratic (a
  * quadratic one would not end in this program's time). */
 static void test_long(void) {
@@ -376,6 +397,7 @@ int main(void) {
   test_rows();
   test_every_position();
   test_every_cut();
+  test_backslashes();
   test_long();
   return unit_end();
 }

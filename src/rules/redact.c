@@ -121,19 +121,41 @@ static void read_escape(const struct text *text, size_t at,
   }
 }
 
+/* 1 when nothing but hex digits stands from `at` to the end. */
+static int ends_in_hex(const struct text *text, size_t at) {
+  while (at < text->size && fy_hex_value(text->data[at]) >= 0) {
+    at++;
+  }
+  return at == text->size;
+}
+
+/* 1 when the text ends within "\uXXXX" at `at`, or within such a pair. */
+static int is_cut_unicode(const struct text *text, size_t at) {
+  size_t left = text->size - at;
+  long high = hex_number(text, at + 2, 4);
+
+  if (left < 6) {
+    return ends_in_hex(text, at + 2);
+  }
+  if (high < 0xD800 || high > 0xDBFF || left >= 12) {
+    return 0;
+  }
+  return left == 6 || (text->data[at + 6] == '\\' &&
+                       (left == 7 || (text->data[at + 7] == 'u' &&
+                                      ends_in_hex(text, at + 8))));
+}
+
 /* 1 when the text ends within an escape that begins at `at`. */
 static int is_cut_escape(const struct text *text, size_t at) {
   size_t left = text->size - at;
-  long high;
 
+  if (text->data[at] == '%') {
+    return left < 3 && ends_in_hex(text, at + 1);
+  }
   if (text->data[at] != '\\') {
-    return text->data[at] == '%' && left < 3;
+    return 0;
   }
-  if (left < 2 || text->data[at + 1] != 'u') {
-    return left < 2;
-  }
-  high = hex_number(text, at + 2, 4);
-  return left < 6 || (left < 12 && high >= 0xD800 && high <= 0xDBFF);
+  return left < 2 || (text->data[at + 1] == 'u' && is_cut_unicode(text, at));
 }
 
 /* --- Matching ----------------------------------------------------------- */
@@ -220,6 +242,22 @@ static int is_cut(const struct text *text, const struct paths *paths) {
   return 0;
 }
 
+/* How many bytes of `secret` stand at `start` as they are, before the first
+ * that may be an escape: most attempts fail here, and cheaply. */
+static size_t match_plain(const struct text *text, size_t start,
+                          const struct fy_span *secret) {
+  size_t left = text->size - start;
+  size_t most = secret->size < left ? secret->size : left;
+  const char *at = text->data + start;
+  size_t used = 0;
+
+  while (used < most && at[used] == secret->data[used] && at[used] != '%' &&
+         at[used] != '\\') {
+    used++;
+  }
+  return used;
+}
+
 /* Where the longest spelling of `secret` that begins at `start` ends, or
  * `start` when there is none. */
 static size_t match(const struct text *text, size_t start,
@@ -227,13 +265,13 @@ static size_t match(const struct text *text, size_t start,
   struct paths both[2];
   struct paths *now = &both[0];
   struct paths *next = &both[1];
-  size_t used;
+  size_t used = match_plain(text, start, secret);
   size_t i;
 
   now->count = 1;
-  now->path[0].at = start;
+  now->path[0].at = start + used;
   now->path[0].part = 0;
-  for (used = 0; used < secret->size; used++) {
+  for (; used < secret->size; used++) {
     struct paths *spare = now;
 
     if (used >= LONG_ENOUGH && is_cut(text, now)) {

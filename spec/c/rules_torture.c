@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory runs out: each allocation of a task fails in turn, alone and with
+ * all that follow, until the task needs no more. Only the right result or
+ * FREDDY_ENOMEM is accepted, and what was there before is still there; the
+ * leak checker judges the rest. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "rules/header.h"
+#include "rules/url.h"
+#include "unit.h"
+
+enum { PIECES = 100, MOST = 1000 };
+
+static int task_buf(void) {
+  struct fy_buf buf;
+  size_t good = 0;
+  int rc = FREDDY_OK;
+  int i;
+
+  fy_buf_init(&buf, 10000);
+  for (i = 0; i < PIECES && rc == FREDDY_OK; i++) {
+    rc = i % 2 ? fy_buf_adds(&buf, "0123456789")
+               : fy_buf_addf(&buf, "%010d", i);
+    good += rc == FREDDY_OK ? 10 : 0;
+  }
+  CHECK_INT(buf.size, good); /* a failed append leaves it as it was */
+  CHECK(!good || strlen(buf.data) == good);
+  if (rc == FREDDY_ENOMEM) { /* and it may be tried again */
+    fy_mem_fail_after(-1, 0);
+    CHECK_INT(fy_buf_adds(&buf, "0123456789"), FREDDY_OK);
+    CHECK_INT(buf.size, good + 10);
+  }
+  fy_buf_clear(&buf);
+  return rc;
+}
+
+static int task_join(void) {
+  static const char base[] = "https://[2001:db8::1]:8443/a|b/";
+  static const char path[] = "/caf\xC3\xA9 au lait?with=a long enough query";
+  struct fy_url url;
+  struct fy_buf out;
+  int rc;
+
+  fy_buf_init(&out, FY_MAX_URL);
+  CHECK_INT(fy_url_split(base, strlen(base), &url, NULL), FREDDY_OK);
+  rc = fy_url_join(&url, path, strlen(path), &out);
+  if (rc == FREDDY_OK) {
+    CHECK_TEXT(out.data,
+               "https://[2001:db8::1]:8443/a%7Cb/caf%C3%A9%20au%20lait?"
+               "with=a%20long%20enough%20query");
+    rc = fy_url_encode("/", 1, &out);
+  } else {
+    CHECK_INT(out.size, 0);
+    CHECK(!out.data || !out.data[0]);
+  }
+  fy_buf_clear(&out);
+  return rc;
+}
+
+static int task_headers(void) {
+  static const char *const lines[] = {
+      "HTTP/1.1 100 Continue\r\n",
+      "\r\n",
+      "HTTP/1.1 200 OK\r\n",
+      "Content-Length: 5\r\n",
+      "X-First: a value that is long enough to need more room\r\n",
+      " and goes on here, again longer than what there was before it came\r\n",
+      "X-Second: another one, so that the buffer grows once more than "
+      "that\r\n",
+      "\r\n"};
+  freddy_error err = {FREDDY_OK, 0, "", ""};
+  struct fy_headers headers;
+  int rc = FREDDY_OK;
+  size_t i;
+
+  fy_headers_init(&headers, FY_MAX_HEADERS);
+  for (i = 0; i < sizeof(lines) / sizeof(lines[0]) && !rc; i++) {
+    rc = fy_headers_line(&headers, lines[i], strlen(lines[i]), &err);
+  }
+  CHECK_INT(err.code, rc);
+  CHECK_INT(headers.complete, rc == FREDDY_OK);
+  if (rc == FREDDY_OK) {
+    CHECK_INT(headers.count, 3);
+    CHECK_INT(headers.length, 5);
+  } else {
+    CHECK_TEXT(err.message, "out of memory");
+  }
+  fy_headers_clear(&headers);
+  return rc;
+}
+
+static int task_secret(void) {
+  struct fy_secret *secret = fy_secret_new("Bearer ", "token", 5);
+  char *copy = NULL;
+  int rc = FREDDY_ENOMEM;
+
+  if (secret) {
+    copy = fy_strndup(fy_secret_text(secret), fy_secret_size(secret));
+  }
+  if (copy) {
+    CHECK_TEXT(copy, "Bearer token");
+    rc = FREDDY_OK;
+  }
+  fy_free(copy);
+  fy_secret_unref(secret);
+  return rc;
+}
+
+static int task_calloc(void) {
+  char *zeros = fy_calloc(4, 4);
+  int rc = zeros ? FREDDY_OK : FREDDY_ENOMEM;
+
+  CHECK(!zeros || !zeros[15]);
+  fy_free(zeros);
+  return rc;
+}
+
+static const struct {
+  const char *name;
+  int (*run)(void);
+  long least; /* allocations that the task makes at the least */
+} tasks[] = {{"buf", task_buf, 4},
+             {"join", task_join, 2},
+             {"headers", task_headers, 2},
+             {"secret", task_secret, 2},
+             {"calloc", task_calloc, 1}};
+
+int main(void) {
+  size_t i;
+  int all_after;
+
+  for (i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
+    for (all_after = 0; all_after < 2; all_after++) {
+      long successes = -1;
+      int rc = FREDDY_ENOMEM;
+
+      while (rc == FREDDY_ENOMEM && successes < MOST) {
+        successes++;
+        UNIT_CASE("%s after %ld", tasks[i].name, successes);
+        fy_mem_fail_after(successes, all_after);
+        rc = tasks[i].run();
+        CHECK(rc == FREDDY_OK || rc == FREDDY_ENOMEM);
+      }
+      CHECK_INT(rc, FREDDY_OK);
+      CHECK(successes >= tasks[i].least);
+      CHECK_INT(fy_mem_count(), successes);
+    }
+  }
+  fy_mem_fail_after(-1, 0);
+  return unit_end();
+}
