@@ -613,6 +613,69 @@ describe("an answer", function()
     end
   end)
 
+  it("comes whole whatever finalizers do meanwhile", function()
+    local ids, names, count, total = {}, {}, 0, 0
+    -- Allocates nothing of its own: a finalizer would take in between.
+    local function take()
+      local id, name, data = inbox:next()
+      if id then
+        count = count + 1
+        ids[count], names[count] = id, name
+        total = total + (data and #data or 0)
+      end
+      return id
+    end
+    local function meddler()
+      local function meddle()
+        take()
+        take()
+      end
+      local newproxy = rawget(_G, "newproxy") -- 5.1: no __gc for tables
+      if newproxy then
+        getmetatable(newproxy(true)).__gc = meddle
+      else
+        setmetatable({}, { __gc = meddle })
+      end
+    end
+    local plain = assert(client:start(inbox, 100, { path = "/v1/models" }))
+    finish(inbox, 100)
+    local size = #plain:result().body
+    local pause = collectgarbage("setpause", 0)
+    local step = collectgarbage("setstepmul", 1000000)
+    local calls, seen = {}, {}
+    local function all_done()
+      for id = 1, 50 do
+        if not calls[id]:done() then
+          return false
+        end
+      end
+      return true
+    end
+    for id = 1, 50 do
+      seen[id] = ""
+      calls[id] = assert(client:start(inbox, id, {
+        path = "/v1/models", stream = true,
+      }))
+    end
+    local limit = core.now() + 30
+    repeat
+      repeat
+        meddler()
+        collectgarbage("restart") -- where this asks for a step at once
+      until not take()
+      inbox:wait(1)
+    until all_done() or core.now() > limit
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", step)
+    assert.equal(50 * size, total)
+    for i = 1, count do
+      seen[ids[i]] = seen[ids[i]] .. names[i] .. " "
+    end
+    for id = 1, 50 do
+      assert.matches("^head [data ]*data done $", seen[id])
+    end
+  end)
+
   it("that never comes is an error without a response", function()
     local lost = new_client()
     local call = assert(lost:start(inbox, 5, { path = "/hang" }))

@@ -14,11 +14,18 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkfifo "$work/out" || exit 1
 
+# A sanitizer's library has to come first in the process, and in that one
+# only: the loader is asked for it, since children would inherit LD_PRELOAD.
 case ${FLAVOUR-} in
-  asan) preload=$(${CC:-cc} -print-file-name=libasan.so) ;;
-  tsan) preload=$(${CC:-cc} -print-file-name=libtsan.so) ;;
-  *) preload= ;;
+  asan) runtime=$(${CC:-cc} -print-file-name=libasan.so) ;;
+  tsan) runtime=$(${CC:-cc} -print-file-name=libtsan.so) ;;
+  *) runtime= ;;
 esac
+host=
+if [ -n "$runtime" ]; then
+  host="$(ldd /bin/sh | sed -n 's|^[[:space:]]*\(/[^ ]*/ld-[^ ]*\) .*|\1|p')"
+  host="$host --preload $runtime"
+fi
 
 # forever() ends by itself only when no interrupt comes.
 prelude='
@@ -48,7 +55,8 @@ end
 # check NAME WANTED SCRIPT: SIGINT is sent when the script says "ready";
 # WANTED is all that it says but that, its last line of error and its status.
 check() {
-  LD_PRELOAD=$preload "$lua" -e "$prelude$3" > "$work/out" \
+  # shellcheck disable=SC2086
+  $host "$(command -v "$lua")" -e "$prelude$3" > "$work/out" \
     2> "$work/err" &
   pid=$!
   got=
@@ -96,6 +104,7 @@ for lua in ${FOUND_LUAS:-lua5.1 lua5.2 lua5.3 lua5.4 luajit}; do
     end)()'
 
   # The handler runs while the coroutine computes, before it waits.
+  # shellcheck disable=SC2016
   check "ends a wait that begins after it" \
     "false interrupted!, and once, 0" '
     report(coroutine.resume(coroutine.create(function()

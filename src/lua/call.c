@@ -197,8 +197,9 @@ static int l_call_answer(lua_State *L) {
   if (code) {
     memset(&err, 0, sizeof(err));
     fy_error_set(&err, (freddy_code)code, NULL,
-                 code == FREDDY_ENOMEM ? "out of memory"
-                                       : "the reader gave more than was asked");
+                 code == FREDDY_ENOMEM
+                     ? "out of memory"
+                     : "the reader gave more than was asked");
     return fy_error_return(L, &err);
   }
   lua_pushboolean(L, 1);

@@ -127,8 +127,8 @@ static int l_encode_uri(lua_State *L) {
   rc = fy_url_encode(text, size, &buf);
   box->memory = fy_buf_take(&buf, &size);
   if (rc) {
-    return luaL_error(L, rc == FREDDY_ENOMEM ? "not enough memory"
-                                             : "too long for a URL");
+    return luaL_error(
+        L, rc == FREDDY_ENOMEM ? "not enough memory" : "too long for a URL");
   }
   fy_box_unpack(L, box, box->memory ? size : 0);
   return 1;

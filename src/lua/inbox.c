@@ -115,27 +115,25 @@ static void inbox_free(struct linbox *inbox) {
 }
 
 static int push_bytes(lua_State *L) {
-  const freddy_event *event = lua_touserdata(L, 1);
+  const struct linbox *inbox = lua_touserdata(L, 1);
 
-  lua_pushlstring(L, event->data, event->size);
+  lua_pushlstring(L, inbox->event.data, inbox->event.size);
   return 1;
 }
 
-/* The allocation may fail, and then the event must not be lost; or it may run
- * a finalizer that asks this very inbox for the next event, or closes it,
+/* The allocation may fail, and then the inbox must be usable again; or it may
+ * run a finalizer that asks this very inbox for the next event, or closes it,
  * while the bytes are being read. */
 static int push_data(lua_State *L, struct linbox *inbox) {
   int rc;
 
   lua_pushvalue(L, lua_upvalueindex(FREDDY_DONE + 1));
-  lua_pushlightuserdata(L, &inbox->event);
+  lua_pushvalue(L, 1);
   inbox->draining = 1;
   rc = lua_pcall(L, 1, 1, 0);
   inbox->draining = 0;
   if (inbox->closing) {
     inbox_free(inbox);
-  } else if (rc) {
-    inbox->pending = 1;
   }
   return rc ? lua_error(L) : 3;
 }
@@ -157,16 +155,10 @@ static int push_progress(lua_State *L, const freddy_event *event) {
 }
 
 /* The names of the events are upvalues 1 to FREDDY_DONE, so that naming one
- * that has left the inbox cannot fail; push_bytes is the one after. */
-static int l_inbox_next(lua_State *L) {
-  struct linbox *inbox = check_inbox(L);
+ * that has left the inbox does not allocate; push_bytes is the one after. */
+static int push_event(lua_State *L, struct linbox *inbox) {
   const freddy_event *event = &inbox->event;
 
-  if (!inbox->handle || inbox->draining ||
-      (!inbox->pending && !freddy_inbox_next(inbox->handle, &inbox->event))) {
-    return fy_nil_return(L);
-  }
-  inbox->pending = 0;
   lua_pushinteger(L, (lua_Integer)(intptr_t)event->user);
   lua_pushvalue(L, lua_upvalueindex(event->type));
   switch (event->type) {
@@ -183,6 +175,20 @@ static int l_inbox_next(lua_State *L) {
     break;
   }
   return 2;
+}
+
+static int l_inbox_next(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  int results;
+
+  if (!inbox->handle || inbox->draining ||
+      (!inbox->pending && !freddy_inbox_next(inbox->handle, &inbox->event))) {
+    return fy_nil_return(L);
+  }
+  inbox->pending = 1; /* until Lua has it: a raise must not lose it */
+  results = push_event(L, inbox);
+  inbox->pending = 0;
+  return results;
 }
 
 /* --- Ends --------------------------------------------------------------- */
@@ -204,11 +210,13 @@ static int l_inbox_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"wait", l_inbox_wait},     {"ready", l_inbox_ready},
-    {"fd", l_inbox_fd},         {"forked", l_inbox_forked},
-    {"timer", l_inbox_timer},   {"close", l_inbox_close},
-    {NULL, NULL}};
+static const luaL_Reg methods[] = {{"wait", l_inbox_wait},
+                                   {"ready", l_inbox_ready},
+                                   {"fd", l_inbox_fd},
+                                   {"forked", l_inbox_forked},
+                                   {"timer", l_inbox_timer},
+                                   {"close", l_inbox_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", l_inbox_close},
                                 {"__close", l_inbox_close},

@@ -13,8 +13,8 @@
 #include "lua/lua_compat.h"
 
 #define FY_CLIENT_MT "freddy.client"
-#define FY_INBOX_MT  "freddy.inbox"
-#define FY_CALL_MT   "freddy.call"
+#define FY_INBOX_MT "freddy.inbox"
+#define FY_CALL_MT "freddy.call"
 
 /* In all three a NULL handle means freed, or never acquired. */
 struct lclient {
@@ -25,9 +25,9 @@ struct lclient {
 struct linbox {
   freddy_inbox *handle;
   freddy_event event; /* the one at hand */
-  int pending;  /* 1: Lua had no memory for it; it is given again */
-  int draining; /* 1: its bytes are being copied */
-  int closing;  /* 1: to be freed as soon as that is over */
+  int pending;        /* 1: Lua had no memory for it; it is given again */
+  int draining;       /* 1: its bytes are being copied */
+  int closing;        /* 1: to be freed as soon as that is over */
 };
 
 struct lcall {
