@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -191,6 +192,7 @@ static inline void *loop_main(void *context) {
     if (fd < 0) {
       continue; /* a client that went away meanwhile */
     }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     connection = malloc(sizeof(*connection));
     atomic_fetch_add(&server->connections, 1);
     atomic_fetch_add(&server->open, 1);
