@@ -92,6 +92,9 @@ PRELOADS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.so,\
 UNIT_CFLAGS := -Ispec/c -fvisibility=default
 EXAMPLES := $(patsubst examples/c/%.c,$(BUILD)/examples/%,\
 	$(wildcard examples/c/*.c))
+# Benchmarks in C; json.c is the binding's, for the Lua at hand.
+BENCHES := build/bench/raw build/bench/core build/bench/stall \
+	$(BIND_DIR)/bench/json $(PRELOADS)
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 
 LPATH = $(CURDIR)/lua/?.lua
@@ -104,8 +107,9 @@ quiet := $(if $(filter 1,$(V)),,@)
 Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
 	printf '  %-4s %s\n' '$(1)' '$@';))
 
-.PHONY: all lib env units examples fuzzers test demo demo-run emulator lint format asan tsan \
-	oldcurl valgrind torture fuzz bench install uninstall clean
+.PHONY: all lib env units examples fuzzers benches test demo demo-run \
+	emulator lint format asan tsan oldcurl valgrind torture fuzz bench install \
+	uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BIND_LIB) $(CORE_LIB)
@@ -113,6 +117,7 @@ lib: $(CORE_LIB)
 units: $(UNITS) $(LUA_UNITS) $(PRELOADS)
 examples: $(EXAMPLES)
 fuzzers: $(FUZZERS)
+benches: $(BENCHES)
 
 env:
 	$(need_lua)
@@ -166,6 +171,17 @@ build/fuzz/%: spec/fuzz/%.c $(CORE_LIB)
 	$(call Q,FUZZ)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(CPPFLAGS) -o $@ \
 		$< $(CORE_LIB) $(ALL_LIBS)
 
+$(BIND_DIR)/bench/%: bench/%.c $(BIND_OBJ) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(ALL_CFLAGS) -MF $@.d $(LUA_CFLAGS) $(CPPFLAGS) \
+		$(LDFLAGS) $(EXPORT) -o $@ $< $(BIND_OBJ) $(CORE_LIB) $(LUA_LIBS) \
+		$(ALL_LIBS)
+
+build/bench/%: bench/%.c $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(LDFLAGS) -o $@ $< \
+		$(CORE_LIB) $(ALL_LIBS)
+
 test:
 	@SETUP=$(SETUP) tools/setup test
 	+@LUAS="$(LUAS)" SPECS="$(SPECS)" spec/run
@@ -189,19 +205,22 @@ format:
 	clang-format -i $(shell find src spec bench examples -name '*.[ch]')
 
 asan tsan oldcurl:
-	+@FLAVOUR=$@ LUAS="$(LUAS)" SPECS="$(SPECS)" spec/run
+	+@FLAVOUR=$@ LUAS="$(LUAS)" SPECS="$(SPECS)" PARTS="units specs" spec/run
 
 torture:
 	+@FLAVOUR=torture PARTS=units spec/run
 
 valgrind:
-	+@TOOL=valgrind SPECS="$(SPECS)" spec/run
+	+@TOOL=valgrind LUAS="$(or $(LUA_ABI),lua5.4)" SPECS="$(SPECS)" \
+		PARTS="units specs" spec/run
 
 fuzz:
 	+@$(MAKE) --no-print-directory -j$(JOBS) FLAVOUR=fuzz CC=$(CLANG) fuzzers
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/fuzz
 
-bench: all
+bench:
+	@SETUP=$(SETUP) tools/setup bench
+	+@$(MAKE) --no-print-directory -j$(JOBS) all benches
 	+@LUA="$(LUA)" bench/run
 
 install: all
@@ -226,4 +245,5 @@ clean:
 
 -include $(wildcard $(BUILD)/core/*.d $(BUILD)/core/*/*.d \
 	$(BIND_DIR)/obj/*.d $(BUILD)/spec/*.d $(BIND_DIR)/spec/*.d \
-	$(BUILD)/examples/*.d build/fuzz/*.d)
+	$(BUILD)/examples/*.d build/fuzz/*.d build/bench/*.d \
+	$(BIND_DIR)/bench/*.d)

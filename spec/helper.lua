@@ -99,9 +99,10 @@ function helper.counters()
   return control("GET", helper.control_url .. "/control")
 end
 
---- The URL of a scenario of the hostile server.
-function helper.hostile(name, args)
-  return helper.hostile_url .. "/" .. name .. query(args)
+--- The URL of a scenario of the hostile server (spec/hostile/README.md).
+--- `listener` is one of its exports, such as "HOSTILE_TLS_OK".
+function helper.hostile(name, args, listener)
+  return env(listener or "HOSTILE") .. "/s/" .. name .. query(args)
 end
 
 --- What the hostile server saw; `args` may name what to wait for.

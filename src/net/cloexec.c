@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 /* The system gives the lowest free numbers: a new pair is found early. */
-enum { MAX_SCANNED = 65536 };
+enum { MAX_SCANNED = 1024 };
 
 /* 1 for a local stream socket that a child would get. */
 static int is_open_local(int fd) {

@@ -35,9 +35,15 @@ void fy_easy_give(struct fy_engine *engine, CURL *easy) {
 
 /* --- Headers ------------------------------------------------------------ */
 
-/* What libcurl would add by itself and must not, and what we add. */
-static const char *const own_headers[] = {"Accept-Encoding: gzip",
-                                          "Expect:", NULL};
+static int is_bodiless(const char *method) {
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+         strcmp(method, "DELETE") == 0 || strcmp(method, "OPTIONS") == 0 ||
+         strcmp(method, "TRACE") == 0;
+}
+
+static int sends_body(const struct fy_ask *ask) {
+  return ask->reader || ask->has_body || !is_bodiless(ask->method);
+}
 
 static int has_header(const struct fy_ask *ask, const char *name) {
   const char *line = ask->headers;
@@ -98,11 +104,13 @@ static int set_headers(struct fy_transfer *transfer) {
     add_node(nodes, &count, line);
     line += strlen(line) + 1;
   }
-  for (const char *const *own = own_headers; *own; own++) {
-    add_node(nodes, &count, *own);
-  }
-  if (!has_header(&call->ask, "Content-Type")) {
-    add_node(nodes, &count, "Content-Type:"); /* none that was not asked for */
+  add_node(nodes, &count, "Accept-Encoding: gzip");
+  if (sends_body(&call->ask)) {
+    /* What libcurl would add to a body by itself, and must not unasked. */
+    add_node(nodes, &count, "Expect:");
+    if (!has_header(&call->ask, "Content-Type")) {
+      add_node(nodes, &count, "Content-Type:");
+    }
   }
   curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, nodes);
   return FREDDY_OK;
@@ -124,6 +132,8 @@ static void set_callbacks(struct fy_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, transfer);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, fy_wire_open_socket);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, fy_wire_close_socket);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->engine);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fy_wire_prereq);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, fy_wire_progress);
@@ -183,12 +193,6 @@ static void set_version(struct fy_transfer *transfer) {
                    transfer->fresh ? 1L : 0L);
 }
 
-static int is_bodiless(const char *method) {
-  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
-         strcmp(method, "DELETE") == 0 || strcmp(method, "OPTIONS") == 0 ||
-         strcmp(method, "TRACE") == 0;
-}
-
 static int set_body(struct fy_transfer *transfer) {
   const struct fy_ask *ask = &transfer->call->ask;
   CURL *easy = transfer->easy;
@@ -199,7 +203,7 @@ static int set_body(struct fy_transfer *transfer) {
     curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
                      (curl_off_t)ask->reader_size);
-  } else if (ask->has_body || !is_bodiless(ask->method)) {
+  } else if (sends_body(ask)) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)ask->body_size);
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body ? ask->body : "");

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "net/call.h"
+#include "net/cloexec.h"
 #include "net/transfer.h"
 
 #if LIBCURL_VERSION_NUM >= 0x075700 && !defined(FY_FORCE_OLD_CURL)
@@ -136,6 +137,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
   }
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
     wanted |= FY_WRITABLE;
+  }
+  if (wanted) {
+    fy_cloexec_watched(fd);
   }
   if (fy_poller_watch(engine->poller, fd, wanted) && wanted) {
     struct fy_transfer *transfer = transfer_of(easy);
@@ -280,6 +284,9 @@ static void turn(struct fy_engine *engine) {
     serve_posts(engine, POSTS_PER_TURN);
     launch_ready(engine);
     fy_timers_run(&engine->timers, fy_clock_now());
+  }
+  /* Once it stops, callbacks refuse: what fails by that did not fail. */
+  if (!atomic_load(&engine->stopping)) {
     finish_transfers(engine);
   }
   atomic_store(&engine->in_curl, 0);
@@ -341,6 +348,7 @@ static int init_curl(struct fy_engine *engine) {
   if (!engine->multi || !engine->share) {
     return -1;
   }
+  fy_cloexec_wakeup(engine->multi);
   curl_share_setopt(engine->share, CURLSHOPT_SHARE,
                     CURL_LOCK_DATA_SSL_SESSION);
   curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_socket);

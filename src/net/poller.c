@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -36,6 +37,8 @@ static int timeout_ms(fy_time timeout) {
 struct fy_poller {
   int epoll;
   int wake;
+  char *watched; /* by descriptor: 1 while epoll knows it */
+  int room;
 };
 
 static uint32_t to_epoll(int what) {
@@ -45,7 +48,8 @@ static uint32_t to_epoll(int what) {
 
 struct fy_poller *fy_poller_new(void) {
   struct fy_poller *poller = fy_calloc(1, sizeof(*poller));
-  struct epoll_event event = {.events = EPOLLIN};
+  /* Edge-triggered: each write is reported once and need not be read. */
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 
   if (!poller) {
     return NULL;
@@ -71,24 +75,58 @@ void fy_poller_free(struct fy_poller *poller) {
   if (poller->epoll >= 0) {
     close(poller->epoll);
   }
+  fy_free(poller->watched);
   fy_free(poller);
+}
+
+static int make_room(struct fy_poller *poller, int fd) {
+  int room = fd + fd / 2 + 64;
+  char *watched;
+
+  if (fd < poller->room) {
+    return 0;
+  }
+  watched = fy_realloc(poller->watched, (size_t)room);
+  if (!watched) {
+    return -1;
+  }
+  memset(watched + poller->room, 0, (size_t)(room - poller->room));
+  poller->watched = watched;
+  poller->room = room;
+  return 0;
+}
+
+/* libcurl may have closed it already, and its number be someone's again: then
+ * epoll does not know that one, and nothing happens. */
+static int unwatch(struct fy_poller *poller, int fd) {
+  struct epoll_event event = {.events = 0};
+
+  if (fd < poller->room && poller->watched[fd]) {
+    poller->watched[fd] = 0;
+    epoll_ctl(poller->epoll, EPOLL_CTL_DEL, fd, &event);
+  }
+  return 0;
 }
 
 int fy_poller_watch(struct fy_poller *poller, int fd, int what) {
   struct epoll_event event = {.events = to_epoll(what), .data.fd = fd};
+  int known;
 
   if (what == 0) {
-    /* libcurl may have closed it already: then there is nothing to do. */
-    epoll_ctl(poller->epoll, EPOLL_CTL_DEL, fd, &event);
-    return 0;
+    return unwatch(poller, fd);
   }
-  if (epoll_ctl(poller->epoll, EPOLL_CTL_MOD, fd, &event) == 0) {
-    return 0;
-  }
-  if (errno != ENOENT) {
+  if (make_room(poller, fd)) {
     return -1;
   }
-  return epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event);
+  known = poller->watched[fd];
+  poller->watched[fd] = 1;
+  if (epoll_ctl(poller->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+                &event) == 0) {
+    return 0;
+  }
+  /* It was closed unseen and made anew, or it is there in spite of all. */
+  return epoll_ctl(poller->epoll, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd,
+                   &event);
 }
 
 static int from_epoll(uint32_t events) {
@@ -107,10 +145,6 @@ int fy_poller_wait(struct fy_poller *poller, fy_time timeout,
                      timeout_ms(timeout));
   for (int i = 0; i < count; i++) {
     if (events[i].data.fd == poller->wake) {
-      uint64_t value;
-
-      while (read(poller->wake, &value, sizeof(value)) < 0 && errno == EINTR) {
-      }
       continue;
     }
     ready[found].fd = events[i].data.fd;

@@ -61,6 +61,14 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   return open_socket(address);
 }
 
+/* The poller forgets it first: its number may be someone's again at once. */
+int fy_wire_close_socket(void *context, curl_socket_t fd) {
+  struct fy_engine *engine = context;
+
+  fy_poller_watch(engine->poller, fd, 0);
+  return close(fd);
+}
+
 /* Called each time that libcurl is about to send the request: also when it
  * repeats it by itself on a fresh connection, POSTs included, which is ours
  * to decide. */
