@@ -9,7 +9,6 @@
 --- nil, err: see freddy.Error. Requiring this module does no I/O and starts
 --- nothing.
 local core = require "freddy.core"
-local client = require "freddy.client"
 local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
@@ -57,7 +56,8 @@ local freddy = {
 ---@return freddy.Client? client
 ---@return freddy.Error? err kind `missing_credentials`
 function freddy.new(options)
-  return client.new(options)
+  -- Loaded here: half of the library, which not every require leads to.
+  return require("freddy.client").new(options)
 end
 
 --- JSON as freddy sends and reads it.
