@@ -5,6 +5,8 @@
 #include "lua/json.h"
 #include "lua/lua_core.h"
 
+enum { USUAL_HEADERS = 8 };
+
 static struct lcall *check_call(lua_State *L) {
   return luaL_checkudata(L, 1, FY_CALL_MT);
 }
@@ -38,7 +40,7 @@ static void push_headers(lua_State *L, const freddy_call *handle) {
   const char *name, *value;
   size_t i;
 
-  lua_newtable(L);
+  lua_createtable(L, 2 * USUAL_HEADERS, 0); /* growing it costs more */
   for (i = 0; freddy_call_header(handle, i, &name, &value); i++) {
     lua_pushstring(L, name);
     lua_rawseti(L, -2, (int)(2 * i + 1));

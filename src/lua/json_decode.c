@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
+#include <math.h>
 
 #include <jansson.h>
 
@@ -74,13 +75,15 @@ static int push_container(struct builder *b, const json_t *value, int depth) {
   return push_object(b, (json_t *)value, depth + 1);
 }
 
-/* 1.0 and 1e2 are integers where Lua has them; -0.0 is not, its sign would
- * be lost. */
+/* 1.0 and 1e2 are integers where Lua has them. Not so -0.0, whose sign would
+ * be lost, and -2^63: integers below it are rounded to that real, and must not
+ * come as an integer that they are not. */
 static void push_real(lua_State *L, double number) {
 #if FY_LUA_INTEGERS
   int64_t integer;
 
-  if (fy_lua_number_int64(number, &integer) && (integer || 1 / number > 0)) {
+  if (fy_lua_number_int64(number, &integer) && integer != INT64_MIN &&
+      (integer || !signbit(number))) {
     lua_pushinteger(L, (lua_Integer)integer);
     return;
   }

@@ -381,7 +381,7 @@ static int write_object(lua_State *L, struct writer *w, const struct step *at,
     }
     field.key = lua_tolstring(L, -2, &field.size);
     if (!put_char(L, w, at, empty ? '{' : ',') ||
-        !write_string(L, w, at, field.key, field.size,
+        !write_string(L, w, &field, field.key, field.size,
                       "a key that is not UTF-8 cannot be sent as JSON") ||
         !put_char(L, w, at, ':') || !write_value(L, w, &field, depth)) {
       return 0;
