@@ -14,6 +14,8 @@ local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
 local task = require "freddy.task"
 
+local client -- loaded by freddy.new: half of the library, and of its weight
+
 ---@class freddy
 ---@field version string
 ---@field null lightuserdata JSON's null, equal to cjson.null
@@ -56,8 +58,8 @@ local freddy = {
 ---@return freddy.Client? client
 ---@return freddy.Error? err kind `missing_credentials`
 function freddy.new(options)
-  -- Loaded here: half of the library, which not every require leads to.
-  return require("freddy.client").new(options)
+  client = client or require "freddy.client"
+  return client.new(options)
 end
 
 --- JSON as freddy sends and reads it.

@@ -335,7 +335,8 @@ function fake_core.load()
   world.core = new_core(world)
   package.loaded["freddy.core"] = world.core
   world.freddy = require "freddy"
-  require "freddy.client" -- which freddy.new would load: from this world
+  world.freddy.new { auth = "none" } -- loads the client: from this world
+  world.options = nil
   world.errors = require "freddy.errors"
   world.api = require "freddy.api"
   take_modules()
