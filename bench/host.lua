@@ -7,7 +7,8 @@
 ---   host.lua send BASE N WIDTH [CA]   client:send, WIDTH in flight
 ---   host.lua tasks BASE N WIDTH [CA]  tasks that client:get
 ---   host.lua poll BASE WIDTH          freddy.poll(0) with WIDTH in flight
-local what, base, count, width, ca = (table.unpack or unpack)(arg)
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+local what, base, count, width, ca = unpack(arg)
 count, width = tonumber(count), tonumber(width)
 
 local WARM_UP = 200

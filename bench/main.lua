@@ -97,7 +97,7 @@ local function line(name, format, figure, bar, detail)
       or sign == ">=" and figure >= limit
     verdict = good and "met" or "MISSED"
   end
-  print((("  %-41s %9s  %-8s %-7s %s"):format(name, format:format(figure),
+  print((("  %-46s %8s  %-7s %-7s %s"):format(name, format:format(figure),
     bar or "", verdict, detail or ""):gsub("%s+$", "")))
   io.flush()
 end
@@ -173,7 +173,7 @@ end
 local BURST = 50
 
 local function bursts()
-  title(("Bursts"))
+  title "Bursts"
   local all = rounds(function()
     local plain = raw("loop", TLS .. "/text", BURST, BURST, CA)
     local lua = host("send", TLS, BURST, BURST, CA)
@@ -230,7 +230,14 @@ local function json()
   local pipe = assert(io.popen(quote(env "BENCH_JSON")))
   title "A JSON answer of 1 MB"
   for text in pipe:lines() do
-    print("  " .. text)
+    local name, figure, other, bar = text:match(
+      "^(.-): ([%d.]+) x (.-) %(bar ([%d.]+)%)")
+    if figure then
+      line(name .. " / " .. other, "%.2f x", tonumber(figure),
+        "<= " .. tonumber(bar))
+    else
+      print("  " .. text)
+    end
   end
   pipe:close()
 end
@@ -281,8 +288,8 @@ end
 -- --- Others --------------------------------------------------------------
 
 local function others()
-  title "Other clients of Lua, for comparison"
   local lua = env "BENCH_OTHER_LUA"
+  title(("Other clients, for comparison, on %s"):format(lua))
   local function compare(name, what, url, count, width, ca)
     local one = timed { lua, "bench/others.lua", what, url, count, width,
       ca }
@@ -294,10 +301,10 @@ local function others()
       nil, ("%.0f requests/s, CPU %.2f x"):format(count / one.wall,
         one.cpu / plain.cpu))
   end
-  compare("lua-http, 1", "lua-http", BASE .. "/small", 3000, 1)
-  compare("lua-http, 64", "lua-http", BASE .. "/small", 6000, 64)
-  compare("lua-http, 64 HTTP/2", "lua-http", TLS .. "/small", 6000, 64, CA)
-  compare("luasocket, no keep-alive", "luasocket", BASE .. "/small", 2000, 1)
+  compare("lua-http, 1", "lua-http", BASE .. "/text", 3000, 1)
+  compare("lua-http, 64", "lua-http", BASE .. "/text", 6000, 64)
+  compare("lua-http, 64 HTTP/2", "lua-http", TLS .. "/text", 6000, 64, CA)
+  compare("luasocket, no keep-alive", "luasocket", BASE .. "/text", 2000, 1)
 end
 
 print(("freddy on %s; medians of %d rounds"):format(env "BENCH_ABI", ROUNDS))

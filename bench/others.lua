@@ -6,7 +6,8 @@
 ---
 --- Prints wall and CPU seconds and 0, as host.lua does; nothing where the
 --- client is not installed.
-local what, url, count, width, ca = (table.unpack or unpack)(arg)
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+local what, url, count, width, ca = unpack(arg)
 count, width = tonumber(count), tonumber(width)
 
 local WARM_UP = 200

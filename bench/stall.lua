@@ -5,7 +5,8 @@
 --- when something is there, cancelling, dropping the last reference and
 --- collecting, polling that brings a timeout; then p99 of a collection that
 --- finds nothing and of how late the timeouts come.
-local base, handshakes, ca = (table.unpack or unpack)(arg)
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+local base, handshakes, ca = unpack(arg)
 local core = require "freddy.core"
 local freddy = require "freddy"
 
