@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "net/call.h"
 #include "net/cloexec.h"
+#include "net/inbox.h"
 #include "net/transfer.h"
 
 #if LIBCURL_VERSION_NUM >= 0x075700 && !defined(FY_FORCE_OLD_CURL)
@@ -187,6 +188,7 @@ static void finish_transfers(struct fy_engine *engine) {
   CURLMsg *message;
   int left;
 
+  fy_inbox_hold_wakes();
   while ((message = curl_multi_info_read(engine->multi, &left))) {
     if (message->msg == CURLMSG_DONE) {
       CURLcode code = message->data.result;
@@ -194,6 +196,7 @@ static void finish_transfers(struct fy_engine *engine) {
       fy_transfer_finish(transfer_of(message->easy_handle), code);
     }
   }
+  fy_inbox_let_wakes();
 }
 
 /* --- The queue ---------------------------------------------------------- */

@@ -133,13 +133,43 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   fd_signal(inbox);
 }
 
+/* Whom this thread has to wake, by next_to_wake; each is referenced. */
+static _Thread_local struct {
+  int held;
+  struct freddy_inbox *first;
+} wakes;
+
 void fy_inbox_unlock(struct freddy_inbox *inbox) {
   int wake = inbox->wake;
 
   inbox->wake = 0;
+  if (wake && wakes.held) {
+    wake = 0;
+    if (!inbox->to_wake) {
+      inbox->to_wake = 1;
+      inbox->next_to_wake = wakes.first;
+      wakes.first = fy_inbox_ref(inbox);
+    }
+  }
   pthread_mutex_unlock(&inbox->lock);
   if (wake) {
     pthread_cond_broadcast(&inbox->cond);
+  }
+}
+
+void fy_inbox_hold_wakes(void) {
+  wakes.held = 1;
+}
+
+void fy_inbox_let_wakes(void) {
+  wakes.held = 0;
+  while (wakes.first) {
+    struct freddy_inbox *inbox = wakes.first;
+
+    wakes.first = inbox->next_to_wake;
+    inbox->to_wake = 0;
+    pthread_cond_broadcast(&inbox->cond);
+    fy_inbox_unref(inbox);
   }
 }
 

@@ -29,6 +29,9 @@ struct freddy_inbox {
   int fd_write;
   int fd_signalled;
   struct fy_chunk *held; /* the data event that the host is looking at */
+
+  int to_wake; /* the engine's: stands in its list */
+  struct freddy_inbox *next_to_wake;
 };
 
 /* What can be wished of an inbox. */
@@ -49,6 +52,11 @@ int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);
  * before, or they would wake only to wait for the lock. The caller holds a
  * reference. */
 void fy_inbox_unlock(struct freddy_inbox *inbox);
+
+/* Between the two, this thread wakes nobody: they are woken once, at the
+ * end, for all that it has listed for them. */
+void fy_inbox_hold_wakes(void);
+void fy_inbox_let_wakes(void);
 
 /* Put `call` in the list, if it is not there. The caller holds the lock, and
  * lets it go by fy_inbox_unlock. */
