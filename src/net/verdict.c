@@ -40,8 +40,9 @@ static const char *tls_reason(const struct fy_transfer *transfer,
     return NULL;
   }
   curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
-  /* With a good chain, it is libcurl's own check of the name that failed. */
-  return verify_result ? certificate_reason(verify_result) : "wrong_host";
+  /* libcurl checks the name before it keeps the chain's verdict, which is
+   * still its first value, 1, then: it is the name that failed. */
+  return verify_result > 1 ? certificate_reason(verify_result) : "wrong_host";
 }
 
 static int connect_failed(const struct fy_transfer *transfer,
