@@ -112,7 +112,9 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_BAD_CONTENT_ENCODING:
-    fy_error_set(err, FREDDY_EPROTOCOL, NULL, "%s", text);
+    fy_error_set(err, FREDDY_EPROTOCOL,
+                 strstr(text, "Content-Length") ? "bad_length" : NULL, "%s",
+                 text);
     break;
   default:
     broke(transfer, err, text);
