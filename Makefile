@@ -55,7 +55,7 @@ FLAGS_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	-fno-omit-frame-pointer
 FLAGS_tsan := -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_torture := -DFY_TORTURE $(FLAGS_asan)
-FLAGS_oldcurl := -DFY_FORCE_OLD_CURL
+FLAGS_oldcurl := -DFY_FORCE_OLD_CURL -DFY_FORCE_POLL
 FLAGS_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=undefined
 FLAGS := $(FLAGS_$(FLAVOUR))

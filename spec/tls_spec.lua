@@ -118,7 +118,7 @@ describe("ca_file", function()
 end)
 
 it("no option turns the check off", function()
-  for _, name in ipairs { "verify", "insecure", "ssl_verify", "verify_peer" } do
+  for _, name in ipairs { "verify", "insecure", "ssl_verify" } do
     helper.raises_here(function()
       freddy.new { api_key = "k", [name] = false }
     end, "unknown option")
