@@ -77,11 +77,40 @@ static int has_control(const char *text) {
   return 0;
 }
 
+/* The host and port behind the scheme; credentials would have to be kept as
+ * such, and are not yet. */
+static int set_proxy_host(struct freddy_client *client, const char *authority,
+                          freddy_error *err) {
+  freddy_error why = {.code = FREDDY_OK};
+  struct fy_buf text;
+  struct fy_url url;
+  int rc;
+
+  fy_buf_init(&text, FY_MAX_URL);
+  rc = fy_buf_addf(&text, "http://%s", authority);
+  if (rc == FREDDY_OK && fy_url_split(text.data, text.size, &url, &why)) {
+    rc = fy_error_set(err, FREDDY_EMISUSE, why.reason, "proxy: %s",
+                      strcmp(why.reason, "userinfo") == 0
+                          ? "credentials in it are not supported"
+                          : "no host, or not a port");
+  } else if (rc == FREDDY_OK) {
+    client->proxy_is_literal = fy_url_is_literal(&url);
+    client->proxy_host = fy_strndup(url.host.data, url.host.size);
+    rc = client->proxy_host ? FREDDY_OK : fy_error_nomem(err);
+  } else {
+    fy_error_set(err, FREDDY_EMISUSE, NULL, "proxy: too long");
+    rc = FREDDY_EMISUSE;
+  }
+  fy_buf_clear(&text);
+  return rc;
+}
+
 static int set_proxy(struct freddy_client *client, const char *text,
                      freddy_error *err) {
   static const char *const schemes[] = {"http://", "https://", "socks5://",
                                         "socks5h://", NULL};
   const char *const *scheme = schemes;
+  int rc;
 
   if (!text) {
     return FREDDY_OK;
@@ -93,7 +122,8 @@ static int set_proxy(struct freddy_client *client, const char *text,
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "proxy: not an http, https, socks5 or socks5h URL");
   }
-  return fy_config_copy(text, &client->proxy, err);
+  rc = set_proxy_host(client, text + strlen(*scheme), err);
+  return rc == FREDDY_OK ? fy_config_copy(text, &client->proxy, err) : rc;
 }
 
 static int set_ca_file(struct freddy_client *client, const char *path,
@@ -257,7 +287,8 @@ int freddy_client_redact(freddy_client *client, const char *text, size_t size,
     return FREDDY_ENOMEM;
   }
   if (is_forked(&client->generation)) {
-    size = 0; /* the lock may be held by a thread that is not here */
+    fy_wipe(*out, size); /* the lock may be held by a thread not here */
+    size = 0;
   } else {
     size = fy_client_redact(client, *out, size);
   }
@@ -297,11 +328,16 @@ int freddy_inbox_wait(freddy_inbox *inbox, double seconds) {
 }
 
 int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
+  uint64_t unused = 0;
+
   if (is_forked(&inbox->generation)) {
     fy_error_set(err, FREDDY_EFORKED, NULL,
                  "the inbox belongs to another process");
     return -1;
   }
+  /* From here on it is this process's: a child would share the descriptor. */
+  atomic_compare_exchange_strong(&inbox->generation, &unused,
+                                 fy_engine_generation());
   return fy_inbox_fd(inbox, err);
 }
 

@@ -55,7 +55,9 @@ typedef enum freddy_code {
 } freddy_code;
 
 /* A failure. A plain struct, so that reporting one never allocates; it never
- * holds a secret. `sent` is 1 when any byte of the request may have left. */
+ * holds a secret. Zero it before use: the first error wins, and one that holds
+ * an error stays as it is. `sent` is 1 when any byte of the request may have
+ * left. */
 typedef struct freddy_error {
   freddy_code code;
   int sent;
@@ -346,8 +348,8 @@ FREDDY_API void freddy_engine_stats_get(freddy_engine_stats *stats);
 /* End all calls with FREDDY_ECLOSED, stop and join the engine and the I/O
  * thread and free what they own. Blocks, for at most as long as one turn of
  * the engine. For hosts and leak checkers that want the threads gone; a
- * later request starts a new engine. Not to be called from two threads at
- * once. */
+ * later request starts a new engine. No other thread may use the library
+ * meanwhile. */
 FREDDY_API void freddy_shutdown(void);
 
 #ifdef __cplusplus

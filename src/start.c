@@ -48,7 +48,8 @@ static int lower_host(const struct fy_span *host, char **out) {
 static int set_host(struct fy_ask *ask, const struct freddy_client *client,
                     const struct fy_url *url, freddy_error *err) {
   if (client->proxy) {
-    return fy_config_copy(client->proxy, &ask->host, err);
+    ask->literal = client->proxy_is_literal;
+    return fy_config_copy(client->proxy_host, &ask->host, err);
   }
   if (lower_host(&url->host, &ask->host) != FREDDY_OK) {
     return fy_error_nomem(err);
@@ -187,6 +188,10 @@ static int set_body(struct fy_ask *ask, const freddy_request *req,
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "body and body_reader: a request has one body");
   }
+  if (strcmp(ask->method, "HEAD") == 0 && (req->body || req->body_reader)) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "body: HEAD cannot carry one");
+  }
   ask->reader = req->body_reader;
   ask->reader_size = req->reader_size;
   ask->has_body = req->body != NULL;
@@ -299,7 +304,9 @@ static int launch(struct freddy_call *call, struct freddy_client *client,
                   struct freddy_inbox *inbox, freddy_error *err) {
   struct fy_engine *engine = fy_engine_get(err);
   uint64_t generation = fy_engine_generation();
-  int rc = engine ? take_place(engine, err) : FREDDY_ENOMEM;
+  int rc = engine                  ? take_place(engine, err)
+           : err && err->code != 0 ? (int)err->code
+                                   : FREDDY_ENOMEM;
 
   if (rc != FREDDY_OK) {
     return rc;
@@ -359,7 +366,7 @@ int freddy_start_timer(freddy_inbox *inbox, double seconds, void *user,
   if (!call) {
     return fy_error_nomem(err);
   }
-  call->ask.total = fy_clock_from_seconds(seconds);
+  call->ask.total = fy_clock_from_seconds(seconds > 0 ? seconds : 0);
   rc = launch(call, NULL, inbox, err);
   if (rc == FREDDY_OK) {
     *out = call;

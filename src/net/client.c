@@ -56,6 +56,7 @@ void fy_client_unref(struct freddy_client *client) {
   fy_free(client->user_agent);
   fy_free(client->ca_file);
   fy_free(client->proxy);
+  fy_free(client->proxy_host);
   fy_free(client->headers);
   pthread_mutex_destroy(&client->lock);
   fy_free(client);
@@ -210,14 +211,32 @@ static void masks_close(struct masks *masks) {
   fy_free(masks->spans);
 }
 
+size_t fy_client_secret_count(struct freddy_client *client) {
+  size_t count;
+
+  pthread_mutex_lock(&client->lock);
+  count = client->other_count + (client->secret != NULL);
+  pthread_mutex_unlock(&client->lock);
+  return count;
+}
+
+/* A masked text is shorter, and its rest would hold what was masked. */
+static size_t mask(const struct masks *masks, char *text, size_t size) {
+  size_t masked = fy_redact(text, size, masks->spans, masks->count);
+
+  fy_wipe(text + masked, size - masked);
+  return masked;
+}
+
 size_t fy_client_redact(struct freddy_client *client, char *text,
                         size_t size) {
   struct masks masks;
 
   if (masks_open(&masks, client) == FREDDY_OK) {
-    size = fy_redact(text, size, masks.spans, masks.count);
+    size = mask(&masks, text, size);
   } else {
-    size = 0; /* rather nothing than a secret */
+    fy_wipe(text, size); /* rather nothing than a secret */
+    size = 0;
   }
   masks_close(&masks);
   return size;
@@ -232,18 +251,19 @@ static void redact_headers(struct fy_headers *headers,
 
   for (size_t i = 0; i < 2 * headers->count; i++) {
     size_t size = strlen(from);
-    size_t masked = fy_redact(from, size, masks->spans, masks->count);
+    size_t masked = mask(masks, from, size);
 
     memmove(to, from, masked);
     to[masked] = '\0';
     to += masked + 1;
     from += size + 1;
   }
+  fy_wipe(to, (size_t)(from - to));
   headers->text.size = (size_t)(to - headers->text.data);
 }
 
 static void redact_body(struct fy_buf *body, const struct masks *masks) {
-  body->size = fy_redact(body->data, body->size, masks->spans, masks->count);
+  body->size = mask(masks, body->data, body->size);
   body->data[body->size] = '\0';
 }
 

@@ -27,6 +27,8 @@ struct freddy_client {
   char *user_agent;
   char *ca_file;
   char *proxy;
+  char *proxy_host; /* what is looked up, where there is a proxy */
+  int proxy_is_literal;
   char *headers; /* "Name: value\0" lines */
   size_t header_count;
   freddy_timeouts timeout;
@@ -66,7 +68,11 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
 int fy_client_note_secret(struct freddy_client *client,
                           struct fy_secret **secret);
 
-/* Mask every known secret in `text`, in place; the new size. */
+/* How many secrets the redactor has to look for. */
+size_t fy_client_secret_count(struct freddy_client *client);
+
+/* Mask every known secret in `text`, in place, and wipe what that leaves
+ * behind; the new size. */
 size_t fy_client_redact(struct freddy_client *client, char *text, size_t size);
 
 /* Mask them in all that can be reached from a failed call. FREDDY_OK; or

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "net/call.h"
+#include "net/client.h"
 #include "net/engine.h"
 #include "net/outcome.h"
 #include "net/transfer.h"
@@ -39,6 +40,11 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
     return;
   }
   atomic_fetch_add(&engine->requests, 1);
+  if (atomic_load(&call->client->closed)) {
+    fy_error_set(&err, FREDDY_ECLOSED, NULL, "the client was closed");
+    fy_outcome_deliver(call, &err); /* it was closed while this started */
+    return;
+  }
   if (fy_transfer_start(call, 0) != FREDDY_OK) {
     fy_error_nomem(&err);
     fy_outcome_deliver(call, &err);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/client.h"
@@ -97,6 +98,10 @@ static int set_headers(struct fy_transfer *transfer) {
   }
   transfer->header_nodes = nodes;
   choose_credential(call);
+  if (call->ask.send_credential && !call->carried) {
+    return fy_error_set(&transfer->error, FREDDY_EMISSING_CREDENTIALS, NULL,
+                        "the client has no credential any more");
+  }
   if (call->carried) {
     add_node(nodes, &count, fy_secret_text(call->carried));
   }

@@ -133,17 +133,24 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   fd_signal(inbox);
 }
 
-/* Whom this thread has to wake, by next_to_wake; each is referenced. */
-static _Thread_local struct {
-  int held;
-  struct freddy_inbox *first;
+/* Whom the engine has to wake, by next_to_wake; each is referenced. Not a
+ * thread-local: that of a loaded module is more than some tools can follow. */
+static struct {
+  atomic_int held;
+  _Atomic pthread_t holder;
+  struct freddy_inbox *first; /* the holder's */
 } wakes;
+
+static int holds_wakes(void) {
+  return atomic_load(&wakes.held) &&
+         pthread_equal(atomic_load(&wakes.holder), pthread_self());
+}
 
 void fy_inbox_unlock(struct freddy_inbox *inbox) {
   int wake = inbox->wake;
 
   inbox->wake = 0;
-  if (wake && wakes.held) {
+  if (wake && holds_wakes()) {
     wake = 0;
     if (!inbox->to_wake) {
       inbox->to_wake = 1;
@@ -158,11 +165,12 @@ void fy_inbox_unlock(struct freddy_inbox *inbox) {
 }
 
 void fy_inbox_hold_wakes(void) {
-  wakes.held = 1;
+  atomic_store(&wakes.holder, pthread_self());
+  atomic_store(&wakes.held, 1);
 }
 
 void fy_inbox_let_wakes(void) {
-  wakes.held = 0;
+  atomic_store(&wakes.held, 0);
   while (wakes.first) {
     struct freddy_inbox *inbox = wakes.first;
 

@@ -53,6 +53,7 @@ static int has_document(const struct freddy_call *call,
   const char *type;
 
   if (!decoder || call->streaming || err->code != FREDDY_OK ||
+      call->answer.body.size == 0 ||
       call->answer.body.size < decoder->threshold) {
     return 0;
   }
@@ -68,17 +69,18 @@ static void decode(struct freddy_call *call) {
 }
 
 /* A success is the caller's own; anything else becomes an error, and no text
- * of an error may hold a secret that the server repeated. The head of a
- * stream is the host's already. */
+ * of an error may hold a secret that the server repeated. */
 static int must_redact(const struct freddy_call *call,
                        const freddy_error *err) {
-  return call->client && !call->streaming && !is_success(call, err);
+  return call->client && !is_success(call, err);
 }
 
 static void redact(struct freddy_call *call) {
   char *text = call->failure.message;
 
-  if (fy_client_redact_call(call->client, call) != FREDDY_OK) {
+  /* The head of a stream is the host's already. */
+  if (!call->streaming &&
+      fy_client_redact_call(call->client, call) != FREDDY_OK) {
     call->failure.code = FREDDY_OK; /* the first error would win */
     fy_error_nomem(&call->failure);
     call->failure.sent = atomic_load(&call->sent);
@@ -106,9 +108,20 @@ static void run_finish(struct fy_io_job *job) {
   fy_call_unref(call);
 }
 
+/* What would hold up the engine: a decoder, or much to look through, or many
+ * keys to look for. */
+static int takes_long(struct freddy_call *call, const freddy_error *err) {
+  size_t size = call->answer.body.size + call->answer.headers.total;
+
+  if (has_document(call, err)) {
+    return 1;
+  }
+  return must_redact(call, err) &&
+         size * fy_client_secret_count(call->client) >= FY_INLINE_JSON;
+}
+
 void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   struct fy_answer *answer = &call->answer;
-  int large;
 
   call->failure = *err;
   answer->stats.attempts = atomic_load(&call->attempts);
@@ -119,9 +132,7 @@ void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   }
   fy_engine_release_call(call->engine, call);
   call->job.run = run_finish;
-  large = answer->body.size >= FY_INLINE_JSON &&
-          (must_redact(call, err) || has_document(call, err));
-  if (!large || fy_io_post(&call->job)) {
+  if (!takes_long(call, err) || fy_io_post(&call->job)) {
     run_finish(&call->job);
   }
 }

@@ -14,7 +14,8 @@ static pthread_mutex_t home = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct fy_engine *) current;
 static _Atomic uint64_t generation = 1;
-static int prepared;
+static int curl_is_ready, fork_is_watched, exit_is_watched;
+static atomic_int exiting;
 
 uint64_t fy_engine_generation(void) {
   return atomic_load(&generation);
@@ -78,6 +79,7 @@ static void wait_stopped(struct fy_engine *engine, long ms) {
 static void stop_at_exit(void) {
   struct fy_engine *engine = atomic_load(&current);
 
+  atomic_store(&exiting, 1);
   if (!engine) {
     return;
   }
@@ -88,21 +90,22 @@ static void stop_at_exit(void) {
     wait_stopped(engine, 1000);
   }
   pthread_mutex_unlock(&engine->lock);
+  atomic_store(&current, NULL); /* nobody may join it any more */
 }
 
 int fy_engine_prepare(freddy_error *err) {
   int rc = FREDDY_OK;
 
   pthread_mutex_lock(&home);
-  if (!prepared) {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
-        pthread_atfork(before_fork, after_fork_in_parent,
-                       after_fork_in_child) ||
-        atexit(stop_at_exit)) {
-      rc = fy_error_nomem(err);
-    } else {
-      prepared = 1;
-    }
+  curl_is_ready =
+      curl_is_ready || curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+  fork_is_watched =
+      fork_is_watched || pthread_atfork(before_fork, after_fork_in_parent,
+                                        after_fork_in_child) == 0;
+  exit_is_watched =
+      exit_is_watched || (curl_is_ready && atexit(stop_at_exit) == 0);
+  if (!curl_is_ready || !fork_is_watched || !exit_is_watched) {
+    rc = fy_error_nomem(err);
   }
   pthread_mutex_unlock(&home);
   return rc;
@@ -117,6 +120,10 @@ struct fy_engine *fy_engine_get(freddy_error *err) {
 
   if (engine) {
     return engine;
+  }
+  if (atomic_load(&exiting)) {
+    fy_error_set(err, FREDDY_ECLOSED, NULL, "the process is exiting");
+    return NULL;
   }
   pthread_mutex_lock(&home);
   engine = atomic_load(&current);

@@ -162,7 +162,10 @@ static void fail_launch(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
   freddy_error err = {.code = FREDDY_OK};
 
-  fy_error_nomem(&err);
+  err = transfer->error;
+  if (err.code == FREDDY_OK) {
+    fy_error_nomem(&err);
+  }
   err.sent = atomic_load(&call->sent);
   call->transfer = NULL;
   transfer_free(transfer);
@@ -272,5 +275,11 @@ void fy_transfer_resume(struct fy_transfer *transfer) {
   }
   transfer->receiving_paused = transfer->sending_paused = 0;
   transfer->last_byte = fy_clock_now();
-  curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+  /* What libcurl kept is delivered in there; when our callback fails, nothing
+   * else ends the transfer. */
+  if (curl_easy_pause(transfer->easy, CURLPAUSE_CONT) != CURLE_OK) {
+    fy_error_set(&transfer->error, FREDDY_ECUT, NULL,
+                 "the transfer could not go on after a pause");
+    fy_timers_set(&transfer->engine->timers, &transfer->byte_timer, 0);
+  }
 }

@@ -14,7 +14,6 @@ struct freddy_call;
 struct fy_chunk;
 struct fy_engine;
 struct fy_gunzip;
-struct fy_post;
 
 struct fy_transfer {
   struct fy_transfer *prev, *next; /* all of the engine's */

@@ -30,6 +30,15 @@ int fy_wire_resolver_start(void *resolver, void *reserved, void *context) {
   return is_over(transfer);
 }
 
+/* Only a look-up that there was makes its name known. */
+static void end_lookup(struct fy_transfer *transfer) {
+  int resolved = transfer->resolving;
+
+  transfer->resolving = 0;
+  fy_lookups_leave(&transfer->engine->lookups, transfer, resolved,
+                   fy_clock_now());
+}
+
 /* CLOEXEC, which libcurl 7.88 does not set: no child of the host may hold
  * our connections. */
 static curl_socket_t open_socket(const struct curl_sockaddr *address) {
@@ -52,8 +61,7 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   struct fy_transfer *transfer = context;
 
   (void)purpose;
-  transfer->resolving = 0;
-  fy_lookups_leave(&transfer->engine->lookups, transfer, 1, fy_clock_now());
+  end_lookup(transfer);
   if (is_over(transfer)) {
     return CURL_SOCKET_BAD;
   }
@@ -80,11 +88,10 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
   (void)from_ip;
   (void)to_port;
   (void)from_port;
-  transfer->resolving = 0;
+  end_lookup(transfer);
   if (is_over(transfer)) {
     return CURL_PREREQFUNC_ABORT;
   }
-  fy_lookups_leave(&transfer->engine->lookups, transfer, 1, fy_clock_now());
   if (transfer->sends++) {
     transfer->resent = 1;
     return CURL_PREREQFUNC_ABORT;
@@ -156,7 +163,12 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
     /* Trailers: the head may be the host's to read by now. They are counted,
      * and dropped. */
     transfer->trailer_bytes += size;
-    return transfer->trailer_bytes > FY_MAX_HEADERS ? 0 : size;
+    if (transfer->trailer_bytes > FY_MAX_HEADERS) {
+      fy_error_set(&transfer->error, FREDDY_ETOO_LARGE, "header",
+                   "the answer's trailers are too large");
+      return 0;
+    }
+    return size;
   }
   rc = fy_headers_line(headers, data, size, &transfer->error);
   if (rc == FREDDY_OK && headers->complete && !transfer->body_begun) {
@@ -281,6 +293,9 @@ int fy_wire_progress(void *context, curl_off_t receive_total,
                      curl_off_t sent) {
   struct fy_transfer *transfer = context;
 
+  if (transfer->resolving) {
+    return 0; /* to break it off now would join its resolver's thread */
+  }
   if (is_over(transfer)) {
     return 1;
   }
