@@ -371,6 +371,61 @@ static void test_free_in_any_order(struct rig *rig) {
   EVENTUALLY(atomic_load(&rig->server->open) <= 1);
 }
 
+/* A client closed by one thread while another starts calls on it. */
+static void *close_it(void *context) {
+  freddy_client_close(context);
+  return NULL;
+}
+
+static void test_close_while_starting(struct rig *rig) {
+  freddy_request req = {.path = "/silent"};
+
+  for (int i = 0; i < 200; i++) {
+    freddy_client *client = rig_client(rig->server->port, NULL);
+    freddy_call *call = NULL;
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, close_it, client);
+    if (freddy_start(client, rig->inbox, &req, &call, NULL) == FREDDY_OK) {
+      rig_done(rig->inbox, call);
+      CHECK_TEXT(rig_kind(call), "closed");
+    }
+    pthread_join(thread, NULL);
+    freddy_call_free(call);
+    freddy_client_free(client);
+  }
+}
+
+static void test_proxy_options(void) {
+  static const char *const bad[] = {"127.0.0.1:80",
+                                    "ftp://h:1",
+                                    "http://",
+                                    "http://h:99999",
+                                    "http://u:p@h:1",
+                                    "http://h b",
+                                    "http://bob:pw@proxy:99999"};
+
+  for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    freddy_options options = {.api_key = "k", .proxy = bad[i]};
+    freddy_error err = {.code = FREDDY_OK};
+    freddy_client *client;
+
+    UNIT_CASE("%s", bad[i]);
+    CHECK_INT(freddy_client_new(&options, &client, &err), FREDDY_EMISUSE);
+    CHECK(strstr(err.message, "pw") == NULL);
+  }
+  UNIT_CASE("%s", "");
+}
+
+static void test_timer_of_no_time(struct rig *rig) {
+  freddy_call *call;
+
+  CHECK_INT(freddy_start_timer(rig->inbox, -1, NULL, &call, NULL), FREDDY_OK);
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "ok");
+  freddy_call_free(call);
+}
+
 static void test_timer(struct rig *rig) {
   freddy_call *slow, *quick;
   freddy_event event;
@@ -435,6 +490,7 @@ static void test_misuse(struct rig *rig) {
       {.path = "/x",
        .headers = (const char *const[]){"Content-Length", "1", NULL}},
       {.path = "/x", .body = "a", .body_size = 1, .body_reader = 1},
+      {.path = "/x", .method = "HEAD", .body = "a", .body_size = 1},
   };
   int before = atomic_load(&rig->server->requests);
 
@@ -469,7 +525,10 @@ int main(void) {
   test_reused_connection_dies(&rig);
   test_client_close(&rig);
   test_free_in_any_order(&rig);
+  test_close_while_starting(&rig);
+  test_proxy_options();
   test_timer(&rig);
+  test_timer_of_no_time(&rig);
   test_many_at_once(&rig);
   test_misuse(&rig);
   rig_close(&rig);

@@ -129,6 +129,38 @@ static void test_cancel_is_at_once(struct rig *rig) {
   CHECK_INT(read_int(&worst), 4); /* per host name */
 }
 
+/* libcurl calls its progress callback during a look-up, where there is a body
+ * or progress: breaking off in there would join the resolver. */
+static void test_parking_with_a_body(struct rig *rig) {
+  freddy_request rows[] = {
+      {.method = "POST", .body = "x", .body_size = 1},
+      {.method = "POST", .body_reader = 1, .reader_size = -1},
+      {.progress = 1},
+  };
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    char url[64];
+    freddy_call *call;
+
+    snprintf(url, sizeof(url), "https://slow-body%zu.test:1/", i);
+    rows[i].path = url;
+    call = rig_start(rig, &rows[i]);
+    EVENTUALLY(read_int(&hanging) == 5 + (int)i);
+    freddy_call_cancel(call);
+    freddy_call_free(call);
+    /* Twice libcurl's own second, in which it would look at the progress. */
+    for (int turn = 0; turn < 250; turn++) {
+      freddy_call *timer;
+
+      CHECK_INT(freddy_start_timer(rig->inbox, 0.01, NULL, &timer, NULL), 0);
+      rig_done(rig->inbox, timer);
+      freddy_call_free(timer);
+    }
+    check_others_go_on(rig);
+    CHECK_INT(read_int(&hanging), 5 + (int)i);
+  }
+}
+
 static void test_bound_on_all(struct rig *rig) {
   freddy_call *calls[40];
   char host[64];
@@ -207,6 +239,7 @@ int main(void) {
   rig_open(&rig, serve);
   test_unknown_name(&rig);
   test_cancel_is_at_once(&rig);
+  test_parking_with_a_body(&rig);
   test_bound_on_all(&rig);
   test_waiting_spends_connect_time(&rig);
   test_release();

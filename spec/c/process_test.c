@@ -162,6 +162,7 @@ static void test_fork_under_load(struct rig *rig) {
 
 #endif
 
+#ifndef __SANITIZE_THREAD__
 /* exit() with transfers in flight, nothing closed. */
 static void exit_in_flight(struct rig *rig) {
   struct rig fresh = *rig;
@@ -183,6 +184,7 @@ static void test_exit(struct rig *rig) {
     CHECK_INT(in_child(exit_in_flight, rig), 7);
   }
 }
+#endif
 
 static void test_shutdown_and_again(struct rig *rig) {
   freddy_request silent = {.path = "/silent"};
@@ -263,7 +265,9 @@ int main(void) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   test_fork_under_load(&rig); /* the sanitizers' allocators do not fork */
 #endif
-  test_exit(&rig);
+#ifndef __SANITIZE_THREAD__
+  test_exit(&rig); /* TSan's runtime may hang after such a fork by itself */
+#endif
   test_threads(&rig);
   test_shutdown_and_again(&rig);
   rig_close(&rig);
