@@ -10,24 +10,21 @@
 static const freddy_error forked_error = {
     .code = FREDDY_EFORKED, .message = "the call belongs to another process"};
 
-static int is_forked(const freddy_call *call) {
-  return call->generation != fy_engine_generation();
-}
-
 void freddy_call_cancel(freddy_call *call) {
-  if (call && !is_forked(call)) {
+  if (call && !fy_engine_is_foreign(call->generation)) {
     fy_call_cancel(call);
   }
 }
 
 int freddy_call_answer(freddy_call *call, uint32_t question, const char *data,
                        size_t size) {
-  return is_forked(call) ? FREDDY_EFORKED
-                         : fy_call_reply(call, question, data, size);
+  return fy_engine_is_foreign(call->generation)
+             ? FREDDY_EFORKED
+             : fy_call_reply(call, question, data, size);
 }
 
 void freddy_call_free(freddy_call *call) {
-  if (!call || is_forked(call)) {
+  if (!call || fy_engine_is_foreign(call->generation)) {
     return;
   }
   fy_call_abandon(call);
@@ -35,12 +32,13 @@ void freddy_call_free(freddy_call *call) {
 }
 
 int freddy_call_done(const freddy_call *call) {
-  return atomic_load(&call->done_taken) || is_forked(call);
+  return atomic_load(&call->done_taken) ||
+         fy_engine_is_foreign(call->generation);
 }
 
 const freddy_error *freddy_call_error(const freddy_call *call) {
   if (!atomic_load(&call->done_taken)) {
-    return is_forked(call) ? &forked_error : NULL;
+    return fy_engine_is_foreign(call->generation) ? &forked_error : NULL;
   }
   return call->error.code == FREDDY_OK ? NULL : &call->error;
 }

@@ -207,17 +207,11 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
 
 /* --- Its life ----------------------------------------------------------- */
 
-static int is_forked(const _Atomic uint64_t *used) {
-  uint64_t generation = atomic_load(used);
-
-  return generation && generation != fy_engine_generation();
-}
-
 void freddy_client_close(freddy_client *client) {
   struct fy_engine *engine = fy_engine_running();
 
   if (!client || atomic_exchange(&client->closed, 1) ||
-      is_forked(&client->generation)) {
+      fy_engine_is_foreign(client->generation)) {
     return;
   }
   if (engine && atomic_load(&client->generation)) {
@@ -230,7 +224,7 @@ void freddy_client_free(freddy_client *client) {
     return;
   }
   freddy_client_close(client);
-  if (!is_forked(&client->generation)) {
+  if (!fy_engine_is_foreign(client->generation)) {
     fy_client_unref(client);
   }
 }
@@ -241,7 +235,7 @@ int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
   struct fy_secret *made = NULL;
   int rc = FREDDY_OK;
 
-  if (is_forked(&client->generation)) {
+  if (fy_engine_is_foreign(client->generation)) {
     return fy_error_set(err, FREDDY_EFORKED, NULL,
                         "the client belongs to another process");
   }
@@ -266,7 +260,7 @@ freddy_credential freddy_client_credential(freddy_client *client, char *tail) {
   if (tail) {
     tail[0] = '\0';
   }
-  if (is_forked(&client->generation)) {
+  if (fy_engine_is_foreign(client->generation)) {
     return FREDDY_NONE;
   }
   kind = fy_client_kind(client, &secret);
@@ -286,7 +280,7 @@ int freddy_client_redact(freddy_client *client, const char *text, size_t size,
   if (!*out) {
     return FREDDY_ENOMEM;
   }
-  if (is_forked(&client->generation)) {
+  if (fy_engine_is_foreign(client->generation)) {
     fy_wipe(*out, size); /* the lock may be held by a thread not here */
     size = 0;
   } else {
@@ -309,7 +303,7 @@ int freddy_inbox_new(freddy_inbox **out, freddy_error *err) {
 void freddy_inbox_free(freddy_inbox *inbox) {
   struct fy_engine *engine = fy_engine_running();
 
-  if (!inbox || is_forked(&inbox->generation)) {
+  if (!inbox || fy_engine_is_foreign(inbox->generation)) {
     return;
   }
   fy_inbox_cut(inbox);
@@ -324,13 +318,15 @@ int freddy_inbox_ready(const freddy_inbox *inbox) {
 }
 
 int freddy_inbox_wait(freddy_inbox *inbox, double seconds) {
-  return is_forked(&inbox->generation) ? 0 : fy_inbox_wait(inbox, seconds);
+  return fy_engine_is_foreign(inbox->generation)
+             ? 0
+             : fy_inbox_wait(inbox, seconds);
 }
 
 int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
   uint64_t unused = 0;
 
-  if (is_forked(&inbox->generation)) {
+  if (fy_engine_is_foreign(inbox->generation)) {
     fy_error_set(err, FREDDY_EFORKED, NULL,
                  "the inbox belongs to another process");
     return -1;
@@ -342,11 +338,12 @@ int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
 }
 
 int freddy_inbox_forked(const freddy_inbox *inbox) {
-  return is_forked(&inbox->generation);
+  return fy_engine_is_foreign(inbox->generation);
 }
 
 int freddy_inbox_next(freddy_inbox *inbox, freddy_event *event) {
-  return is_forked(&inbox->generation) ? 0 : fy_inbox_next(inbox, event);
+  return fy_engine_is_foreign(inbox->generation) ? 0
+                                                 : fy_inbox_next(inbox, event);
 }
 
 /* --- The process -------------------------------------------------------- */

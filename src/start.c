@@ -270,16 +270,10 @@ static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
 
 /* --- Starting ----------------------------------------------------------- */
 
-static int is_forked(const _Atomic uint64_t *used) {
-  uint64_t generation = atomic_load(used);
-
-  return generation && generation != fy_engine_generation();
-}
-
 static int check_owner(const struct freddy_client *client,
                        const struct freddy_inbox *inbox, freddy_error *err) {
-  if ((client && is_forked(&client->generation)) ||
-      is_forked(&inbox->generation)) {
+  if ((client && fy_engine_is_foreign(client->generation)) ||
+      fy_engine_is_foreign(inbox->generation)) {
     return fy_error_set(err, FREDDY_EFORKED, NULL,
                         "the client belongs to another process; make one "
                         "after the fork");

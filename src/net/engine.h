@@ -63,6 +63,10 @@ void fy_process_let_fork(void);
 /* A number that fork() changes in the child; never 0. */
 uint64_t fy_engine_generation(void);
 
+/* 1 when what was used with engine `generation` (0: with none yet) belongs to
+ * the process of which this one is a fork. */
+int fy_engine_is_foreign(uint64_t generation);
+
 /* This process's engine, started if need be; NULL, with `err`, when there
  * is none to be had. */
 struct fy_engine *fy_engine_get(freddy_error *err);

@@ -21,6 +21,10 @@ uint64_t fy_engine_generation(void) {
   return atomic_load(&generation);
 }
 
+int fy_engine_is_foreign(uint64_t used) {
+  return used && used != fy_engine_generation();
+}
+
 void fy_process_hold_fork(void) {
   pthread_mutex_lock(&turn);
 }
