@@ -106,6 +106,9 @@ local function refused(self, entry, res, is_json)
     end
   end
   local redact = redactor(self, entry)
+  if res.body:find("\\", 1, true) then -- an escape may have hidden a secret
+    res.data = response.redact_data(res.data, redact)
+  end
   res.url = res.url and redact(res.url) -- the user may have put it there
   if entry.secret then
     response.redact(res, redact)

@@ -24,7 +24,8 @@ return {
     hint = "ask the proxy's owner to allow this host, or change proxy" },
   { kind = "connect", reason = "proxy_auth",
     meaning = "the proxy wants a user name and a password (407)",
-    hint = "put the proxy's user and password into the proxy URL" },
+    hint = "this version sends a proxy no credentials: use one that wants "
+      .. "none" },
   { kind = "tls",
     meaning = "the TLS handshake failed or the certificate is not trusted",
     hint = "for a private CA give its certificate as ca_file; "

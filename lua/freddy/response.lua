@@ -133,4 +133,36 @@ function response.redact(res, redact)
   return res
 end
 
+local function rename(t, names)
+  for name, masked in pairs(names) do
+    t[name], t[masked] = nil, t[name]
+  end
+end
+
+--- Pass every string of a decoded body, names included, through `redact`: a
+--- server may escape a secret before it writes the JSON, so that only the
+--- decoded string spells it.
+---@param data any
+---@param redact fun(text: string): string
+---@return any data
+function response.redact_data(data, redact)
+  if type(data) == "string" then
+    return redact(data)
+  elseif type(data) ~= "table" then
+    return data
+  end
+  local names = {}
+  for key, value in next, data do
+    if type(value) == "string" or type(value) == "table" then
+      data[key] = response.redact_data(value, redact)
+    end
+    local masked = type(key) == "string" and redact(key) or key
+    if masked ~= key then
+      names[key] = masked
+    end
+  end
+  rename(data, names)
+  return data
+end
+
 return response

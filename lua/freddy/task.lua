@@ -98,12 +98,13 @@ end
 local function failure(self, cause)
   local message = task.redact(misuse.text_of(cause))
   local trace = task.redact(debug.traceback(self.co))
+  local origin = self.origin -- a chunk without a name is called by its text
   return errors.new("task", {
     message = message,
     details = {
       traceback = trace,
       cause = errors.is_error(cause) and cause or nil,
-      spawned_at = self.origin and self.origin:gsub(": $", "") or nil,
+      spawned_at = origin and task.redact((origin:gsub(": $", ""))) or nil,
     },
   })
 end
