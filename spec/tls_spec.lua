@@ -4,123 +4,275 @@
 local freddy = require "freddy"
 local helper = require "spec.helper"
 
-local function get(base_url, options)
+local KEY = "a-key-that-must-not-leave"
+
+-- A client of one of the hostile server's listeners, which trusts its CA.
+local function new_client(listener, options)
   local given = {
-    api_key = "a-key-that-must-not-leave", base_url = base_url,
+    api_key = KEY, base_url = helper.env("HOSTILE_" .. listener),
     ca_file = helper.env "HOSTILE_CA_FILE",
   }
   for name, value in pairs(options or {}) do
-    given[name] = value
+    given[name] = value ~= false and value or nil
   end
-  local client = freddy.assert(freddy.new(given))
+  return freddy.assert(freddy.new(given))
+end
+
+local function get(listener, options)
+  local client = new_client(listener, options)
   local res, err = client:get "/s/ok"
   client:close()
   return res, err
 end
 
--- The application bytes that a TLS listener has decrypted since the reset.
-local function received(listener)
-  local log = helper.hostile_log { listener = listener }
-  local bytes, connections = 0, 0
-  for _, entry in ipairs(log.connections or log) do
-    bytes = bytes + (entry.received or 0)
-    connections = connections + 1
-  end
-  return bytes, connections
+-- The connections of a listener since the reset, all of them over.
+local function connections(listener)
+  local list = helper.hostile_log {
+    listener = listener:lower(), connections = 1, closed = 1, timeout = 10,
+  }
+  assert.is_true(#list > 0)
+  return list
 end
 
-setup(function()
+-- What the listener decrypted, and what came off the wire where it did not
+-- even try: nothing of the request.
+local function saw_nothing(listener)
+  for _, entry in ipairs(connections(listener)) do
+    assert.equal(0, entry.received)
+    assert.equal(0, entry.request_count)
+    assert.is_nil((entry.first_bytes or ""):find(KEY, 1, true))
+  end
+end
+
+local function refused(err, reason)
+  assert.equal("tls", err.kind)
+  assert.equal(reason, err.reason)
+  assert.is_false(err.sent)
+  assert.is_false(err.retryable)
+  assert.is_nil(err.response)
+  assert.truthy(err.hint:find "ca_file")
+end
+
+before_each(function()
   helper.hostile_reset()
 end)
 
 describe("a certificate", function()
   for name, reason in pairs {
-    EXPIRED = "expired", NOT_YET = "not_yet_valid", WRONG_HOST = "wrong_host",
-    UNKNOWN_CA = "unknown_ca", SELF_SIGNED = "self_signed",
+    TLS_EXPIRED = "expired", TLS_NOT_YET = "not_yet_valid",
+    TLS_WRONG_HOST = "wrong_host", TLS_UNKNOWN_CA = "unknown_ca",
+    TLS_SELF_SIGNED = "self_signed",
   } do
-    it("is refused: " .. reason, function()
-      local res, err = get(helper.env("HOSTILE_TLS_" .. name))
-      assert.is_nil(res)
-      assert.equal("tls", err.kind)
-      assert.equal(reason, err.reason)
-      assert.is_false(err.sent)
-      local bytes, connections = received("tls_" .. name:lower())
-      assert.equal(0, bytes)
-      assert.is_true(connections > 0)
-    end)
+    for _, version in ipairs { "2", "1.1" } do
+      it(("is refused: %s, HTTP/%s"):format(reason, version), function()
+        local res, err = get(name, { http_version = version })
+        assert.is_nil(res)
+        refused(err, reason)
+        saw_nothing(name)
+      end)
+    end
   end
 
+  it("is refused whatever the method, and its body is not sent", function()
+    local client = new_client "TLS_WRONG_HOST"
+    for _, method in ipairs { "POST", "PUT", "DELETE" } do
+      local _, err = client:request {
+        method = method, path = "/s/ok", body = KEY,
+      }
+      refused(err, "wrong_host")
+    end
+    client:close()
+    saw_nothing "TLS_WRONG_HOST"
+  end)
+
   it("of the right CA is taken", function()
-    local res = freddy.assert(get(helper.env "HOSTILE_TLS_OK"))
+    local client = new_client "TLS_OK"
+    local res = freddy.assert(client:get(
+      helper.hostile("ok", { ["end"] = "fin" }, "HOSTILE_TLS_OK")))
     assert.equal(200, res.status)
-    local bytes = received "tls_ok"
-    assert.is_true(bytes > 0) -- so the count can be other than 0
+    client:close()
+    local log = helper.hostile_log { listener = "tls_ok", requests = 1,
+      timeout = 10 }
+    local last = log[#log]
+    assert.is_true(last.received > 0) -- so the count can be other than 0
+    assert.truthy(last.first_bytes:find(KEY, 1, true))
   end)
 
   it("of a private CA is unknown to the system's store", function()
-    local client = freddy.assert(freddy.new {
-      api_key = "a-key-that-must-not-leave",
-      base_url = helper.env "HOSTILE_TLS_OK",
-    })
-    local _, err = client:get "/s/ok"
-    assert.equal("tls", err.kind)
-    client:close()
+    local _, err = get("TLS_OK", { ca_file = false })
+    refused(err, "unknown_ca")
+  end)
+
+  it("of another CA than ca_file's is unknown", function()
+    local _, err = get("TLS_OK", { ca_file = helper.ca_file })
+    refused(err, "unknown_ca")
+  end)
+
+  it("is judged anew for a client that trusts less", function()
+    local trusting = new_client "TLS_OK"
+    freddy.assert(trusting:get "/s/ok") -- its connection stays open
+    for _, ca_file in ipairs { false, helper.ca_file } do
+      local _, err = get("TLS_OK", { ca_file = ca_file })
+      refused(err, "unknown_ca")
+    end
+    freddy.assert(trusting:get "/s/ok")
+    trusting:close()
   end)
 end)
 
 describe("a handshake", function()
-  for _, name in ipairs { "11", "GARBAGE", "CLOSE" } do
+  for _, name in ipairs { "TLS_11", "TLS_GARBAGE", "TLS_CLOSE" } do
     it("that goes wrong is tls: " .. name, function()
-      local res, err = get(helper.env("HOSTILE_TLS_" .. name))
+      local res, err = get(name)
       assert.is_nil(res)
-      assert.equal("tls", err.kind)
-      assert.is_false(err.sent)
-      assert.equal(0, (received("tls_" .. name:lower())))
+      refused(err)
+      saw_nothing(name)
     end)
   end
 
   it("that is reset is tls or connect", function()
-    local _, err = get(helper.env "HOSTILE_TLS_RESET")
-    assert.is_true(err.kind == "tls" or err.kind == "connect")
+    local res, err = get "TLS_RESET"
+    assert.is_nil(res)
+    assert.truthy(err.kind == "tls" or err.kind == "connect")
     assert.is_false(err.sent)
+    saw_nothing "TLS_RESET"
   end)
 
-  it("that is never answered fails in time, twenty at once", function()
-    for _, version in ipairs { "2", "1.1" } do
-      local client = freddy.assert(freddy.new {
-        api_key = "k", http_version = version, timeout = { connect = 0.2 },
-        base_url = "https://" .. helper.env "HOSTILE_SILENT",
-      })
-      local fns = {}
-      for i = 1, 20 do
-        fns[i] = function()
-          return client:get "/"
+  for _, version in ipairs { "2", "1.1" } do
+    it("that is never answered fails in time, twenty at once, HTTP/"
+      .. version, function()
+        local client = freddy.assert(freddy.new {
+          api_key = KEY, http_version = version, timeout = { connect = 0.2 },
+          base_url = "https://" .. helper.env "HOSTILE_SILENT",
+        })
+        local fns = {}
+        for i = 1, 20 do
+          fns[i] = function()
+            return client:get "/"
+          end
+        end
+        local results, errs = freddy.all(fns)
+        for i = 1, 20 do
+          assert.is_nil(results[i])
+          assert.equal("timeout", errs[i].kind)
+          assert.equal("connect", errs[i].reason)
+          assert.is_false(errs[i].sent)
+        end
+        client:close()
+        for _, entry in ipairs(connections "silent") do
+          assert.is_nil(entry.first_bytes:find(KEY, 1, true))
+        end
+      end)
+  end
+end)
+
+-- A server that speaks one version only and ends with its first connection.
+-- Its page tells which version that was.
+local SERVER = [[
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT &&
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+  -subj /CN=spec -addext subjectAltName=IP:127.0.0.1 \
+  -keyout "$dir/key.pem" -out "$dir/ca.pem" 2>/dev/null &&
+echo "CA $dir/ca.pem" &&
+timeout 30 openssl s_server -%s -www -naccept 1 -accept 127.0.0.1:0 \
+  -cert "$dir/ca.pem" -key "$dir/key.pem" </dev/null 2>/dev/null
+]]
+
+describe("TLS", function()
+  for option, name in pairs { tls1_2 = "TLSv1.2", tls1_3 = "TLSv1.3" } do
+    it("may be " .. name, function()
+      local pipe = io.popen(SERVER:format(option))
+      local ca_file, port
+      for line in pipe:lines() do
+        ca_file = ca_file or line:match "^CA (.+)$"
+        port = line:match "^ACCEPT .*:(%d+)$"
+        if port then
+          break
         end
       end
-      local _, errs = freddy.all(fns)
-      for i = 1, 20 do
-        assert.equal("timeout", errs[i].kind)
-        assert.equal("connect", errs[i].reason)
-      end
+      assert.truthy(port)
+      local client = freddy.assert(freddy.new {
+        api_key = KEY, base_url = "https://127.0.0.1:" .. port,
+        ca_file = ca_file,
+      })
+      local res = freddy.assert(client:get "/")
       client:close()
-    end
+      assert.equal(200, res.status)
+      assert.equal(name, res.body:match "Protocol *: *(%S+)")
+      pipe:close()
+    end)
+  end
+
+  it("1.3 is what the emulator and freddy agree on", function()
+    local client = helper.client()
+    local res = freddy.assert(client:get "/v1/echo")
+    assert.equal("TLSv1.3", res.data.tls.protocol)
+    client:close()
+  end)
+end)
+
+describe("the environment", function()
+  local SCRIPT = [[
+    local freddy = require "freddy"
+    local client = freddy.assert(freddy.new {
+      api_key = "k", base_url = %q, ca_file = %s,
+    })
+    local res, err = client:get "/s/ok"
+    print(res and res.status or err.kind .. " " .. tostring(err.reason))
+  ]]
+
+  it("names no store", function()
+    local ca_file = helper.env "HOSTILE_CA_FILE"
+    local output = helper.script(
+      SCRIPT:format(helper.env "HOSTILE_TLS_OK", "nil"),
+      { SSL_CERT_FILE = ca_file, CURL_CA_BUNDLE = ca_file,
+        FREDDY_CA_FILE = ca_file }) -- read only with a key from there
+    assert.equal("tls unknown_ca", output:match "^[^\n]*")
+  end)
+
+  it("does not bring TLS 1.1 back", function()
+    local file = os.tmpname()
+    local handle = assert(io.open(file, "w"))
+    handle:write("openssl_conf = o\n[o]\nssl_conf = s\n[s]\n"
+      .. "system_default = d\n[d]\nMinProtocol = TLSv1\n"
+      .. "CipherString = DEFAULT@SECLEVEL=0\n")
+    handle:close()
+    local output = helper.script(
+      SCRIPT:format(helper.env "HOSTILE_TLS_11",
+        ("%q"):format(helper.env "HOSTILE_CA_FILE")),
+      { OPENSSL_CONF = file })
+    os.remove(file)
+    assert.equal("tls nil", output:match "^[^\n]*")
+    saw_nothing "TLS_11"
   end)
 end)
 
 describe("ca_file", function()
-  it("that is missing or no certificate is an error", function()
-    for _, path in ipairs { "/nowhere/ca.pem", helper.top .. "/LICENSE" } do
-      local _, err = get(helper.env "HOSTILE_TLS_OK", { ca_file = path })
-      assert.equal("tls", err.kind)
-      assert.is_false(err.sent)
-    end
-  end)
+  for name, path in pairs {
+    ["is missing"] = "/nowhere/ca.pem", ["is empty"] = "/dev/null",
+    ["is a folder"] = "/", ["is no certificate"] = helper.top .. "/LICENSE",
+  } do
+    it("that " .. name .. " is an error", function()
+      local res, err = get("TLS_OK", { ca_file = path })
+      assert.is_nil(res)
+      refused(err, "ca_file")
+    end)
+  end
 end)
 
 it("no option turns the check off", function()
-  for _, name in ipairs { "verify", "insecure", "ssl_verify" } do
+  for _, name in ipairs {
+    "verify", "insecure", "ssl_verify", "verify_host", "verify_peer", "tls",
+  } do
     helper.raises_here(function()
-      freddy.new { api_key = "k", [name] = false }
+      freddy.new { api_key = KEY, [name] = false }
     end, "unknown option")
   end
+  local client = new_client "TLS_EXPIRED"
+  for _, name in ipairs { "verify", "insecure", "ssl_verify", "ca_file" } do
+    helper.raises_here(function()
+      client:get("/s/ok", { [name] = false })
+    end, "unknown option")
+  end
+  client:close()
 end)
