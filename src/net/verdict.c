@@ -75,6 +75,17 @@ static int broke(const struct fy_transfer *transfer, freddy_error *err,
   return fy_error_set(err, FREDDY_ECUT, NULL, "%s", text);
 }
 
+/* What libcurl finds before our own reader does, by the reader's words. */
+static const char *protocol_reason(CURLcode code, const char *text) {
+  if (strstr(text, "Content-Length")) {
+    return "bad_length";
+  }
+  if (strstr(text, "header") || strstr(text, "Header")) {
+    return "bad_header"; /* a NUL in it, or no colon */
+  }
+  return code == CURLE_BAD_CONTENT_ENCODING ? "bad_encoding" : "bad_status";
+}
+
 static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
                           freddy_error *err) {
   const char *text =
@@ -112,8 +123,7 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   case CURLE_UNSUPPORTED_PROTOCOL:
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_BAD_CONTENT_ENCODING:
-    fy_error_set(err, FREDDY_EPROTOCOL,
-                 strstr(text, "Content-Length") ? "bad_length" : NULL, "%s",
+    fy_error_set(err, FREDDY_EPROTOCOL, protocol_reason(code, text), "%s",
                  text);
     break;
   default:
