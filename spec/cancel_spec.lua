@@ -88,8 +88,7 @@ describe("a call can be cancelled", function()
     call:cancel()
     check_cancelled(seen)
     at.gone()
-    helper.http_request("POST",
-      helper.hostile_url .. "/control/release?gate=body")
+    helper.hostile_release "body"
   end)
 
   it("when its answer is there already, but not drained", function()
@@ -175,20 +174,6 @@ describe("a task can be cancelled", function()
 end)
 
 describe("nobody waits any more", function()
-  it("when a coroutine is dropped: its call is cancelled", function()
-    local at = hostile("never", {}, "dropped")
-    do
-      local task = freddy.spawn(function()
-        client:get(at.path)
-      end)
-      at.saw()
-      assert.equal("waiting", task:status())
-      task:cancel()
-    end
-    collected()
-    at.gone()
-  end)
-
   it("when the last reference to a core call goes", function()
     local core = require "freddy.core"
     local at = hostile("never", {}, "reference")

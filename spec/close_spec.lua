@@ -51,8 +51,7 @@ describe("client:close", function()
     send(two, "gate", at, seen)
     helper.hostile_log { tag = "others", requests = 1, timeout = 10 }
     one:close()
-    helper.http_request("POST",
-      helper.hostile_url .. "/control/release?gate=others")
+    helper.hostile_release "others"
     wait_for(seen, 1)
     assert.equal(200, seen[1])
     two:close()

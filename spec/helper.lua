@@ -110,6 +110,12 @@ function helper.hostile_log(args)
   return control("GET", helper.hostile_url .. "/control/log" .. query(args))
 end
 
+--- Open a gate of the hostile server: see the scenario `gate`.
+function helper.hostile_release(gate)
+  return control("POST", helper.hostile_url .. "/control/release?gate="
+    .. escape(gate))
+end
+
 --- Forget what the hostile server saw.
 function helper.hostile_reset()
   return control("POST", helper.hostile_url .. "/control/reset")
@@ -136,9 +142,10 @@ end
 
 --- `fn` must raise, with a position inside its own body (so: where it made
 --- the mistake, not inside the library) and a message that has `pattern`.
+--- It gets the further arguments.
 ---@return string message without the position
-function helper.raises_here(fn, pattern)
-  local ok, message = pcall(fn)
+function helper.raises_here(fn, pattern, ...)
+  local ok, message = pcall(fn, ...)
   if ok then
     error("did not raise", 2)
   end

@@ -7,17 +7,37 @@ local helper = require "spec.helper"
 local client, emulator
 
 local function new(options)
-  options.api_key = options.api_key or "a-key-of-20-characters"
+  if not options.auth then
+    options.api_key = options.api_key or "a-key-of-20-characters"
+  end
   options.base_url = options.base_url or helper.hostile_url
   return freddy.assert(freddy.new(options))
+end
+
+-- What holds for every error.
+local function check(err, kind, reason)
+  local line = tostring(err)
+  assert.equal(kind, err.kind)
+  assert.equal(reason, err.reason)
+  assert.is_nil(line:find "%c")
+  assert.is_true(#line <= 320, line)
+  assert.truthy(line:find("freddy: " .. kind, 1, true))
+  assert.is_true(#err.message > 0)
+  assert.equal("boolean", type(err.sent))
+  assert.equal("boolean", type(err.retryable))
+  assert.equal("number", type(err.attempts))
+  if kind ~= "cancelled" then
+    assert.truthy(line:find(err.hint, 1, true))
+  end
+  if not err.sent then
+    assert.is_nil(err.response)
+  end
+  return err
 end
 
 local function fails(path, options)
   local res, err = client:get(path, options)
   assert.is_nil(res)
-  local line = tostring(err)
-  assert.is_nil(line:find("\n", 1, true))
-  assert.is_true(#line <= 320, line)
   return err
 end
 
@@ -33,62 +53,6 @@ teardown(function()
   emulator:close()
 end)
 
-local by_scenario = {
-  { "close-before", {}, "cut" },
-  { "reset-before", {}, "cut" },
-  { "close-at", { n = 60 }, "cut" },
-  { "body-short", {}, "cut" },
-  { "chunk-short", {}, "cut" },
-  { "chunk-no-last", {}, "cut" },
-  { "gzip-truncated", {}, "cut" },
-  { "continue-only", {}, "cut" },
-  { "no-blank-line", { at = "value" }, "cut" },
-  { "no-blank-line", { at = "digits" }, "cut" },
-  { "no-blank-line", { at = "lf" }, "cut" },
-  { "chunk-bad", {}, "protocol", "bad_chunk" },
-  { "length-two", {}, "protocol", "bad_length" },
-  { "length-bad", {}, "protocol", "bad_length" },
-  { "length-negative", {}, "protocol", "bad_length" },
-  { "gzip-corrupt", { what = "crc" }, "protocol", "bad_gzip" },
-  { "gzip-corrupt", { what = "data" }, "protocol", "bad_gzip" },
-  { "gzip-not", {}, "protocol", "bad_gzip" },
-  { "encoding-unknown", {}, "protocol", "bad_encoding" },
-  { "upgrade-101", {}, "protocol", "bad_upgrade" },
-  { "garbage", {}, "protocol" },
-  { "http09", {}, "protocol" },
-  { "json-bad", { kind = "comma" }, "protocol", "bad_json" },
-  { "not-json-but-says-so", {}, "protocol", "bad_json" },
-  { "json-deep", { n = 129 }, "protocol", "bad_json" },
-  { "headers-endless", { mb = 8 }, "too_large", "header" },
-  { "header-line-endless", { mb = 8 }, "too_large", "header" },
-  { "continue-endless", { mb = 8 }, "too_large", "header" },
-  { "length-huge", {}, "too_large", "body" },
-  { "gzip-bomb", { mb = 100 }, "too_large", "body" },
-  { "body-endless", { mb = 100 }, "too_large", "body" },
-}
-
-describe("an answer that is not right", function()
-  for _, row in ipairs(by_scenario) do
-    local name, args, kind, reason = row[1], row[2], row[3], row[4]
-    it("is " .. kind .. ": " .. name, function()
-      local err = fails(helper.hostile(name, args))
-      assert.equal(kind, err.kind)
-      if reason then
-        assert.equal(reason, err.reason)
-      end
-      assert.is_true(err.sent)
-      assert.equal(200, freddy.assert(client:get "/s/ok").status)
-    end)
-  end
-
-  it("is too_large over a max_body of one's own", function()
-    local err = fails(helper.hostile("json-big", { mb = 1 }),
-      { max_body = 1000 })
-    assert.equal("too_large", err.kind)
-    assert.equal("body", err.reason)
-  end)
-end)
-
 describe("time runs out", function()
   for reason, scenario in pairs {
     first_byte = { "never", {} }, stall = { "stall-after", { n = 60 } },
@@ -97,37 +61,103 @@ describe("time runs out", function()
     it("for " .. reason, function()
       local err = fails(helper.hostile(scenario[1], scenario[2]),
         { timeout = { [reason] = 0.1 } })
-      assert.equal("timeout", err.kind)
-      assert.equal(reason, err.reason)
+      check(err, "timeout", reason)
       assert.is_true(err.sent)
     end)
   end
 
+  it("for total, drop by drop", function()
+    local err = fails(helper.hostile("drip", { of = "length-long", ms = 20 }),
+      { timeout = { total = 0.2, stall = 5 } })
+    check(err, "timeout", "total")
+    assert.is_true(err.sent)
+  end)
+
   it("for connect, where the backlog is full", function()
     local full = new { base_url = "http://" .. helper.env "HOSTILE_FULL" }
     local _, err = full:get("/", { timeout = { connect = 0.1 } })
-    assert.equal("timeout", err.kind)
-    assert.equal("connect", err.reason)
+    check(err, "timeout", "connect")
     assert.is_false(err.sent)
     full:close()
   end)
 end)
 
+-- A proxy that wants a password, for one connection; it prints its port, and
+-- what it was asked.
+local function start_proxy()
+  local file = os.tmpname()
+  local handle = assert(io.open(file, "w"))
+  handle:write [[
+    local server = assert(require "socket".bind("127.0.0.1", 0))
+    server:settimeout(30)
+    print((select(2, server:getsockname())))
+    io.stdout:flush()
+    local peer = assert(server:accept())
+    peer:settimeout(30)
+    repeat
+      local line = peer:receive()
+      print(line)
+    until not line or line == ""
+    peer:send "HTTP/1.1 407 Who?\r\nProxy-Authenticate: Basic\r\n\z
+Content-Length: 0\r\nConnection: close\r\n\r\n"
+    peer:close()
+  ]]
+  handle:close()
+  local pipe = assert(io.popen((os.getenv "LUA54" or "lua5.4") .. " "
+    .. file))
+  local port = pipe:read "*l"
+  os.remove(file)
+  return pipe, port
+end
+
 describe("no connection", function()
   it("is connect", function()
     local closed = new { base_url = "http://" .. helper.env "HOSTILE_CLOSED" }
     local _, err = closed:get "/"
-    assert.equal("connect", err.kind)
+    check(err, "connect")
     assert.is_false(err.sent)
     assert.is_true(err.retryable)
     closed:close()
   end)
 
+  it("is connect through a proxy that is not there", function()
+    local lost = helper.client {
+      proxy = "http://" .. helper.env "HOSTILE_CLOSED",
+    }
+    local _, err = lost:get "/v1/models"
+    check(err, "connect")
+    assert.is_false(err.sent)
+    lost:close()
+  end)
+
+  it("is connect (proxy) where the proxy refuses the tunnel", function()
+    local through = helper.client { proxy = helper.hostile_url }
+    local _, err = through:get "/v1/models" -- a 404 to its CONNECT
+    check(err, "connect", "proxy")
+    assert.is_false(err.sent)
+    assert.truthy(err.message:find "404")
+    through:close()
+  end)
+
+  it("is connect (proxy_auth) where the proxy wants a password", function()
+    local pipe, port = start_proxy()
+    local through = helper.client { proxy = "http://127.0.0.1:" .. port }
+    local _, err = through:get "/v1/models"
+    check(err, "connect", "proxy_auth")
+    assert.is_false(err.sent)
+    through:close()
+    local seen = pipe:read "*a"
+    pipe:close()
+    assert.truthy(seen:find "^CONNECT ")
+    assert.is_nil(seen:find(helper.api_key, 1, true))
+  end)
+
   it("is resolve for a name that nobody has", function()
     local lost = new { base_url = "https://no-such-host.invalid" }
     local _, err = lost:get "/"
-    assert.equal("resolve", err.kind)
+    check(err, "resolve")
     assert.is_false(err.sent)
+    assert.is_true(err.retryable)
     lost:close()
   end)
 end)
@@ -148,12 +178,11 @@ describe("a status", function()
         local res, err = emulator:get("/v1/status/" .. status,
           { query = { shape = shape } })
         assert.is_nil(res)
-        assert.equal(kind, err.kind)
+        check(err, kind, err.reason)
         assert.equal(status, err.status)
         assert.equal(status, err.response.status)
-        assert.is_string(err.message)
-        assert.is_true(#err.message > 0)
-        assert.is_true(#tostring(err) <= 320, tostring(err))
+        assert.equal(err.response.request_id, err.request_id)
+        assert.is_true(err.sent)
       end
     end)
   end
@@ -170,75 +199,101 @@ describe("a status", function()
   end)
 end)
 
-describe("without a server", function()
-  it("missing_credentials, auth and task have their names", function()
-    local bare = freddy.assert(freddy.new {
-      auth = "none", base_url = helper.hostile_url,
-    })
+describe("the client's own state", function()
+  it("without a credential is missing_credentials", function()
+    local bare = new { auth = "none" }
     local _, err = bare:get "/s/ok"
-    assert.equal("missing_credentials", err.kind)
+    check(err, "missing_credentials")
     assert.is_false(err.sent)
     bare:close()
+  end)
+
+  it("with a function that gives no key is auth", function()
     local broken = new { api_key = function()
       error "no key today"
     end }
-    _, err = broken:get "/s/ok"
-    assert.equal("auth", err.kind)
-    assert.equal("key_unavailable", err.reason)
+    local _, err = broken:get "/s/ok"
+    check(err, "auth", "key_unavailable")
+    assert.is_false(err.sent)
     broken:close()
-    _, err = freddy.spawn(function()
-      error "oops"
-    end):wait()
-    assert.equal("task", err.kind)
-    assert.is_string(err.details.traceback)
+  end)
+
+  it("after its close is closed", function()
+    local gone = new {}
+    gone:close()
+    local _, err = gone:get "/s/ok"
+    check(err, "closed")
+    assert.is_false(err.sent)
+  end)
+
+  it("with too many calls at once is queue_full", function()
+    local tasks = {}
+    for i = 1, 16384 do -- FY_MAX_WAITING
+      tasks[i] = freddy.spawn(freddy.sleep, 600)
+    end
+    local _, err = client:get "/s/ok"
+    for i = 1, #tasks do
+      tasks[i]:cancel()
+    end
+    check(err, "queue_full")
+    assert.is_false(err.sent)
+    assert.is_true(err.retryable)
+    helper.eventually(function()
+      return client:get "/s/ok"
+    end)
   end)
 end)
 
--- Right answers, cut at every byte: the whole answer or an error of the right
--- kind, never a wrong success; and the next request is right.
-describe("an answer cut at every byte", function()
-  local function right_of(name)
-    local res, err = client:get(helper.hostile("answer", { of = name }))
-    return res or err.response
-  end
-
-  local function check_cut(how, answer, right, n)
-    local res, err = client:get(helper.hostile(how,
-      { of = answer.name, n = n }))
-    local got = res or err.response
-    if res or err.status then
-      assert.is_true(got.status == right.status, answer.name .. " " .. n)
-    end
-    if res or (err.kind ~= "cut" and err.kind ~= "protocol") then
-      assert.equal(right.body, got.body, answer.name .. " at " .. n)
-    else
-      assert.is_true(err.sent)
-    end
-  end
-
-  local answers = {}
-  setup(function()
-    local url = helper.hostile_url .. "/control/answers"
-    local _, body = helper.http_request("GET", url)
-    for _, answer in ipairs(helper.json.decode(body)) do
-      if answer.size <= 600 then
-        answers[#answers + 1] = answer
-      end
-    end
+describe("a task", function()
+  it("that raises is task", function()
+    local _, err = freddy.spawn(function()
+      error "oops"
+    end):wait()
+    check(err, "task")
+    assert.truthy(err.details.traceback:find("kinds_spec", 1, true))
   end)
 
-  -- Every byte on one Lua; every seventh on the others, which share the core.
-  local step = _VERSION == "Lua 5.4" and 1 or 7
-  for _, how in ipairs { "close-at", "reset-at" } do
-    it("by " .. how, function()
-      assert.is_true(#answers >= 20)
-      for _, answer in ipairs(answers) do
-        local right = right_of(answer.name)
-        for n = 0, answer.size - 1, step do
-          check_cut(how, answer, right, n)
-        end
-        assert.equal(200, freddy.assert(client:get "/s/ok").status)
-      end
+  it("that was cancelled is cancelled", function()
+    local task = freddy.spawn(function()
+      return client:get(helper.hostile "never")
     end)
+    task:cancel()
+    local _, err = task:wait()
+    check(err, "cancelled")
+  end)
+
+  it("that is still at it is timeout (wait)", function()
+    local task = freddy.spawn(freddy.sleep, 600)
+    local _, err = task:wait(0.01)
+    check(err, "timeout", "wait")
+    task:cancel()
+  end)
+end)
+
+describe("an error that a script does not catch", function()
+  local SCRIPT = [[
+    local freddy = require "freddy"
+    local client = freddy.assert(freddy.new {
+      api_key = "not-the-right-key", base_url = %q,
+    })
+    %s(client.models:list())
+  ]]
+
+  local function prints_line(by)
+    local output, status = helper.script(SCRIPT:format(helper.http, by))
+    assert.equal(1, status)
+    assert.truthy(output:find("freddy: unauthorized (invalid_api_key): "
+      .. "The API key is not valid", 1, true), output)
+    assert.truthy(output:find("Hint: check api_key", 1, true), output)
   end
+
+  it("is printed as its line by freddy.assert", function()
+    prints_line "freddy.assert"
+  end)
+
+  it("is printed as its line by assert, where that takes a table", function()
+    if _VERSION ~= "Lua 5.1" and _VERSION ~= "Lua 5.2" then
+      prints_line "assert"
+    end
+  end)
 end)
