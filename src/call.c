@@ -96,5 +96,5 @@ void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
 }
 
 const char *freddy_call_url(const freddy_call *call) {
-  return call->ask.url ? call->ask.url : "";
+  return call->ask.target.url ? call->ask.target.url : "";
 }

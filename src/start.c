@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The public entry points: starting a call. Everything is checked and copied
  * here, on the caller's thread; the engine only carries it out. */
-#include <ctype.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -33,90 +32,32 @@ static int check_path(const char *path, freddy_error *err) {
   return FREDDY_OK;
 }
 
-static int lower_host(const struct fy_span *host, char **out) {
-  *out = fy_strndup(host->data, host->size);
-  if (!*out) {
-    return FREDDY_ENOMEM;
-  }
-  for (char *at = *out; *at; at++) {
-    *at = (char)tolower((unsigned char)*at);
-  }
-  return FREDDY_OK;
-}
-
-/* What will be looked up: the proxy's name when there is one. */
-static int set_host(struct fy_ask *ask, const struct freddy_client *client,
-                    const struct fy_url *url, freddy_error *err) {
-  if (client->proxy) {
-    ask->literal = client->proxy_is_literal;
-    return fy_config_copy(client->proxy_host, &ask->host, err);
-  }
-  if (lower_host(&url->host, &ask->host) != FREDDY_OK) {
-    return fy_error_nomem(err);
-  }
-  ask->literal = fy_url_is_literal(url);
-  ask->localhost = strcmp(ask->host, "localhost") == 0;
-  return FREDDY_OK;
-}
-
-/* A full URL goes the same way as a path: encoded where need be. */
-static int join_absolute(const struct fy_url *url, struct fy_buf *out) {
-  struct fy_url origin = *url;
-  struct fy_buf target;
-  int rc;
-
-  origin.path.size = origin.query.size = 0;
-  fy_buf_init(&target, FY_MAX_URL);
-  rc = url->path.size ? fy_buf_add(&target, url->path.data, url->path.size)
-                      : fy_buf_adds(&target, "/");
-  if (rc == FREDDY_OK && url->query.size) {
-    rc = fy_buf_adds(&target, "?");
-    if (rc == FREDDY_OK) {
-      rc = fy_buf_add(&target, url->query.data, url->query.size);
-    }
-  }
-  if (rc == FREDDY_OK) {
-    rc = fy_url_join(&origin, target.data, target.size, out);
-  }
-  fy_buf_clear(&target);
-  return rc;
-}
-
-static int set_url(struct fy_ask *ask, const struct freddy_client *client,
-                   const freddy_request *req, freddy_error *err) {
+static int set_target(struct fy_ask *ask, const struct freddy_client *client,
+                      const freddy_request *req, freddy_error *err) {
   struct fy_url url = client->base;
   int other_origin = 0;
-  struct fy_buf text;
   int rc = check_path(req->path, err);
 
   if (rc != FREDDY_OK) {
     return rc;
   }
-  fy_buf_init(&text, FY_MAX_URL);
   if (req->path[0] == '/') {
-    rc = fy_url_join(&client->base, req->path, strlen(req->path), &text);
+    rc = fy_target_under(&ask->target, client, req->path, strlen(req->path));
   } else {
     rc = fy_config_url("path", req->path, &url, err);
     if (rc != FREDDY_OK) {
       return rc;
     }
     other_origin = !fy_url_same_origin(&url, &client->base);
-    rc = join_absolute(&url, &text);
+    rc = fy_target_at(&ask->target, client, &url);
   }
-  if (rc == FREDDY_OK) {
-    ask->url = fy_buf_take(&text, NULL);
-    ask->https = url.https;
-    ask->port = url.port;
-    ask->send_credential = req->auth == FREDDY_AUTH_ALWAYS ||
-                           (req->auth == FREDDY_AUTH_DEFAULT && !other_origin);
-    return set_host(ask, client, &url, err);
-  }
-  fy_buf_clear(&text);
+  ask->send_credential = req->auth == FREDDY_AUTH_ALWAYS ||
+                         (req->auth == FREDDY_AUTH_DEFAULT && !other_origin);
   if (rc == FREDDY_ETOO_LARGE) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "path: longer than %zu bytes", FY_MAX_URL);
   }
-  return fy_error_nomem(err);
+  return rc == FREDDY_OK ? rc : fy_error_nomem(err);
 }
 
 /* --- What to send ------------------------------------------------------- */
@@ -259,7 +200,7 @@ static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
   int rc;
 
   if ((rc = set_method(ask, req->method, err)) == FREDDY_OK &&
-      (rc = set_url(ask, client, req, err)) == FREDDY_OK &&
+      (rc = set_target(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_headers(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_limits(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_body(ask, req, err)) == FREDDY_OK) {

@@ -53,8 +53,7 @@ static void free_chunks(struct fy_chunk *chunk) {
 
 static void free_ask(struct fy_ask *ask) {
   fy_free(ask->method);
-  fy_free(ask->url);
-  fy_free(ask->host);
+  fy_target_clear(&ask->target);
   fy_free(ask->headers);
   fy_free(ask->body);
   fy_secret_unref(ask->key);

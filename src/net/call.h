@@ -15,6 +15,7 @@
 #include "net/inbox.h"
 #include "net/io_thread.h"
 #include "net/post.h"
+#include "net/target.h"
 #include "net/timers.h"
 #include "rules/header.h"
 
@@ -31,12 +32,7 @@ struct fy_chunk {
 /* What is needed to send it; copied at the start. */
 struct fy_ask {
   char *method;
-  char *url;  /* absolute */
-  char *host; /* lower case; what would be looked up */
-  int https;
-  int literal;   /* 1: no look-up needed */
-  int localhost; /* 1: pinned to loopback */
-  unsigned port;
+  struct fy_target target;
   char *headers; /* "Name: value\0" lines, then "\0" */
   size_t header_count;
   char *body;

@@ -187,7 +187,7 @@ static int set_proxy(CURL *easy, const struct freddy_client *client) {
  * opening one each. */
 static void set_version(struct fy_transfer *transfer) {
   const struct freddy_call *call = transfer->call;
-  int http1 = call->client->http1 || !call->ask.https;
+  int http1 = call->client->http1 || !call->ask.target.https;
   int wait = !http1 && !fy_lookups_is_haunted(transfer);
 
   curl_easy_setopt(
@@ -227,10 +227,11 @@ static int set_resolve(struct fy_transfer *transfer) {
   const struct fy_ask *ask = &transfer->call->ask;
   char entry[64];
 
-  if (!ask->localhost) {
+  if (!ask->target.localhost) {
     return FREDDY_OK;
   }
-  snprintf(entry, sizeof(entry), "localhost:%u:127.0.0.1,[::1]", ask->port);
+  snprintf(entry, sizeof(entry), "localhost:%u:127.0.0.1,[::1]",
+           ask->target.port);
   transfer->resolve = curl_slist_append(NULL, entry);
   if (!transfer->resolve) {
     return FREDDY_ENOMEM;
@@ -258,7 +259,7 @@ int fy_easy_setup(struct fy_transfer *transfer) {
   set_callbacks(transfer);
   set_protocols(easy);
   set_version(transfer);
-  if (set_text(easy, CURLOPT_URL, call->ask.url) ||
+  if (set_text(easy, CURLOPT_URL, call->ask.target.url) ||
       set_text(easy, CURLOPT_USERAGENT, call->client->user_agent) ||
       set_tls(easy, call->client) || set_proxy(easy, call->client) ||
       set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {

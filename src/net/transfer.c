@@ -142,9 +142,10 @@ int fy_transfer_start(struct freddy_call *call, int fresh) {
   call->transfer = transfer;
   fy_timers_set(&engine->timers, &transfer->connect_timer,
                 fy_clock_add(now, call->ask.connect));
-  switch (call->ask.literal ? 1
-                            : fy_lookups_enter(&engine->lookups, transfer,
-                                               call->ask.host, now)) {
+  switch (call->ask.target.literal
+              ? 1
+              : fy_lookups_enter(&engine->lookups, transfer,
+                                 call->ask.target.host, now)) {
   case 1:
     fy_engine_ready(engine, transfer);
     return FREDDY_OK;
