@@ -108,7 +108,7 @@ Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
 	printf '  %-4s %s\n' '$(1)' '$@';))
 
 .PHONY: all lib env units examples fuzzers benches test demo demo-run \
-	emulator lint format asan tsan oldcurl valgrind torture fuzz bench install \
+	emulator docs lint format asan tsan oldcurl valgrind torture fuzz bench install \
 	uninstall clean
 .DELETE_ON_ERROR:
 
@@ -203,6 +203,9 @@ lint:
 
 format:
 	clang-format -i $(shell find src spec bench examples -name '*.[ch]')
+
+docs:  # what comes from the program's tables
+	@"$(LUA)" tools/reference.lua
 
 asan tsan oldcurl:
 	+@FLAVOUR=$@ LUAS="$(LUAS)" SPECS="$(SPECS)" PARTS="units specs" spec/run

@@ -116,6 +116,20 @@ function helper.hostile_release(gate)
     .. escape(gate))
 end
 
+local rows = {}
+for _, row in ipairs(require "freddy.kinds") do
+  rows[row.kind .. "/" .. (row.reason or "")] = row
+end
+
+--- The kind and reason of a failure that no server named must have a row of
+--- their own, from which the error reference is made.
+function helper.documented(err)
+  local name = err.kind .. "/" .. (err.reason or "")
+  if not rows[name] then
+    error("lua/freddy/kinds.lua has no row for " .. name, 2)
+  end
+end
+
 --- Forget what the hostile server saw.
 function helper.hostile_reset()
   return control("POST", helper.hostile_url .. "/control/reset")

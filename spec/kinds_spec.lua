@@ -32,6 +32,9 @@ local function check(err, kind, reason)
   if not err.sent then
     assert.is_nil(err.response)
   end
+  if not err.status then
+    helper.documented(err)
+  end
   return err
 end
 

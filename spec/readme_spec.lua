@@ -20,7 +20,7 @@ local function environment()
   }
 end
 
-local files = { "README.md" }
+local files = { "README.md", "docs/errors.md" }
 
 for _, file in ipairs(files) do
   describe(file, function()
@@ -44,6 +44,11 @@ for _, file in ipairs(files) do
     end
   end)
 end
+
+it("what docs/ holds of the program's tables is as they are", function()
+  local old = helper.script('arg = { "--check" } dofile "tools/reference.lua"')
+  assert.equal("", old, "run `make docs`")
+end)
 
 describe("the reference in README.md", function()
   local text = read("README.md")
