@@ -246,6 +246,58 @@ describe("a callback", function()
       return #chain == 3
     end)
   end)
+
+  it("leaves nothing behind once it has returned", function()
+    local kept, over = setmetatable({}, { __mode = "k" }), false
+    local function send()
+      local thing = {}
+      kept[thing] = true
+      client:send({ path = ok() }, function()
+        freddy.sleep(0)
+        over = thing ~= nil
+      end)
+    end
+    send()
+    helper.eventually(function()
+      return over
+    end)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(kept))
+  end)
+
+  it("may be one of hundreds at once, and each gets its own", function()
+    local seen, count = {}, 0
+    for i = 1, 200 do
+      client:send({ path = ok() .. "?n=" .. i }, function(res)
+        freddy.sleep(0)
+        assert.truthy(res.url:find("?n=" .. i, 1, true))
+        assert.is_nil(seen[i])
+        seen[i], count = true, count + 1
+      end)
+    end
+    helper.eventually(function()
+      return count == 200
+    end)
+  end)
+
+  it("that raises spoils none after it", function()
+    local seen = 0
+    for i = 1, 4 do
+      client:send({ path = ok() }, function()
+        seen = seen + 1
+        if i % 2 == 0 then
+          error "on purpose"
+        end
+      end)
+    end
+    helper.eventually(function()
+      return seen == 4
+    end)
+    freddy.poll()
+    assert.equal(2, #reported)
+    reported = {}
+  end)
 end)
 
 describe("freddy.poll", function()

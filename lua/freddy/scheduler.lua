@@ -26,11 +26,15 @@ local scheduler = {}
 local co_running, co_status = coroutine.running, coroutine.status
 local co_resume, co_yield = coroutine.resume, coroutine.yield
 
-local WAIT = {} -- what a task's coroutine yields; anything else is a mistake
+-- What a task's coroutine yields; anything else is a mistake.
+local WAIT = {}
+local REST = {} -- its function has returned, and it can run another one
+scheduler.REST = REST
 
 local inbox       -- made at the first need
 local watched_fd  -- true once somebody has asked for the descriptor
 local last_id = 0
+local free_ids, free_count = {}, 0 -- of calls that are done
 local calls = setmetatable({}, { __mode = "v" }) -- id -> entry
 local held = {}   -- id -> entry, for calls that nobody waits for
 local by_co = {}  -- coroutine -> its task, until the task ends
@@ -92,8 +96,14 @@ end
 local function after_resume(task, before, ok, ...)
   current = before
   local alive = co_status(task.co) == "suspended"
-  if alive and ... == WAIT then
-    return
+  if alive then
+    local what = ...
+    if what == WAIT then
+      return
+    elseif what == REST then
+      task:rest()
+      return end_one()
+    end
   end
   by_co[task.co] = nil
   if alive then
@@ -134,7 +144,7 @@ end
 
 --- Let `co` wait as a part of `task` (freddy.pcall where pcall cannot).
 ---@param co thread
----@param task table? nil when it has ended
+---@param task table? nil when it has ended, or will run nothing any more
 function scheduler.adopt(co, task)
   by_co[co] = task
 end
@@ -158,6 +168,7 @@ end
 local function forget_parent()
   local old = calls
   inbox, watched_fd = nil, nil
+  free_ids, free_count = {}, 0
   calls = setmetatable({}, { __mode = "v" })
   for id, entry in pairs(old) do
     entry.forked = true
@@ -186,9 +197,15 @@ function scheduler.inbox()
   return inbox
 end
 
---- A number for the next call, never used before.
+--- A number for the next call, not that of any other in flight. They are used
+--- again: to a table whose keys stay the same an entry is added for little.
 ---@return integer
 function scheduler.next_id()
+  if free_count > 0 then
+    local id = free_ids[free_count]
+    free_count = free_count - 1
+    return id
+  end
   last_id = last_id + 1
   return last_id
 end
@@ -229,7 +246,9 @@ end
 ---@param entry table
 function scheduler.drop(entry)
   if entry.call then
-    calls[entry.id] = nil
+    if calls[entry.id] == entry then -- else it is done, and its id another's
+      calls[entry.id] = nil
+    end
     entry.call:free()
   end
 end
@@ -268,7 +287,11 @@ local function dispatch(id, event, ...)
     return
   end
   local kept = held[id]
-  calls[id], held[id] = nil, nil
+  if entry or kept then -- else it was dropped, and may be anywhere
+    calls[id], held[id] = nil, nil
+    free_count = free_count + 1
+    free_ids[free_count] = id
+  end
   if entry and not entry.done then
     local task = entry.task
     if task and not entry.on_done then

@@ -9,6 +9,8 @@ local task = {}
 
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local co_create, co_status = coroutine.create, coroutine.status
+local co_yield = coroutine.yield
+local REST = scheduler.REST
 
 --- A function that runs beside others.
 ---@class freddy.Task
@@ -288,11 +290,45 @@ function task.spawn(fn, ...)
   return self
 end
 
+-- Callbacks are many and short: a coroutine that has run one runs the next.
+-- Such a worker is a task that nobody else has.
+local MAX_RESTING = 64
+local resting = {}
+local work
+
+-- A frame of its own, whose first slots the yield takes: nothing of a callback
+-- may stay on the stack while the worker rests.
+local function rest()
+  local fn, arg = co_yield(REST)
+  return work(fn, arg)
+end
+
+function work(fn, arg)
+  fn(arg)
+  return rest()
+end
+
+-- Called by the scheduler when the callback has returned.
+function methods:rest()
+  if #resting < MAX_RESTING then
+    resting[#resting + 1] = self
+  else
+    scheduler.adopt(self.co, nil)
+  end
+end
+
 --- Run a callback in a task of its own, now.
 ---@param fn function
----@param ... any
-function task.call(fn, ...)
-  scheduler.start_task(setmetatable({ co = co_create(fn) }, Task), ...)
+---@param arg any
+function task.call(fn, arg)
+  local count = #resting
+  local self = resting[count]
+  if self then
+    resting[count] = nil
+  else
+    self = setmetatable({ co = co_create(work) }, Task)
+  end
+  scheduler.start_task(self, fn, arg)
 end
 
 --- Run a callback in a task of its own, at the next step.
