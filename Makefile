@@ -64,7 +64,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -Isrc -Wall -Wextra -Wshadow \
 	-Wstrict-prototypes -Wmissing-prototypes -fvisibility=hidden -fPIC \
 	-MMD -MP -pthread $(if $(filter 1,$(WERROR)),-Werror) $(DEP_CFLAGS) \
 	$(CFLAGS) $(FLAGS)
-ALL_LIBS = $(DEP_LIBS) -pthread $(LDLIBS)
+ALL_LIBS = $(DEP_LIBS) -pthread -lm $(LDLIBS)
 LINK = $(CC) $(CFLAGS) $(FLAGS) $(LDFLAGS)
 
 VERSION := $(shell sed -n 's/^\#define FREDDY_VERSION "\(.*\)"/\1/p' \
@@ -73,8 +73,15 @@ CORE_SRC := $(wildcard src/*.c src/base/*.c src/rules/*.c src/net/*.c)
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/core/%.o)
 CORE_LIB := $(BUILD)/core/libfreddy.a
 BIND_DIR := $(BUILD)/$(LUA_ABI)
-BIND_OBJ := $(patsubst src/lua/%.c,$(BIND_DIR)/obj/%.o,$(wildcard src/lua/*.c))
+BIND_SRC := $(wildcard src/lua/*.c)
+BIND_OBJ := $(BIND_SRC:src/lua/%.c=$(BIND_DIR)/obj/%.o)
 BIND_LIB := $(BIND_DIR)/freddy/core.so
+# For programs that link it all: the binding, and the Lua files as data.
+LUA_FILES := $(shell cd lua && find freddy.lua freddy -name '*.lua' | sort)
+MODULES := $(BUILD)/embed/modules
+EMBED_SRC := src/lua/embed/preload.c $(MODULES).c
+EMBED_OBJ := $(BIND_DIR)/obj/embed/preload.o $(MODULES).o
+EMBED_LIB := $(BIND_DIR)/libfreddy-lua.a
 
 # C units print `N passed, N failed`. Those that include Lua's headers are
 # linked with the binding of the Lua at hand; *_torture.c need FY_TORTURE;
@@ -92,6 +99,7 @@ PRELOADS := $(patsubst spec/c/%.c,$(BUILD)/spec/%.so,\
 UNIT_CFLAGS := -Ispec/c -fvisibility=default
 EXAMPLES := $(patsubst examples/c/%.c,$(BUILD)/examples/%,\
 	$(wildcard examples/c/*.c))
+ENGINE := $(BIND_DIR)/examples/engine
 # Benchmarks in C; json.c is the binding's, for the Lua at hand.
 BENCHES := build/bench/raw build/bench/core build/bench/stall \
 	$(BIND_DIR)/bench/json $(PRELOADS)
@@ -107,17 +115,23 @@ quiet := $(if $(filter 1,$(V)),,@)
 Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
 	printf '  %-4s %s\n' '$(1)' '$@';))
 
-.PHONY: all lib env units examples fuzzers benches test demo demo-run \
-	emulator docs lint format asan tsan oldcurl valgrind torture fuzz bench install \
-	uninstall clean
+.PHONY: all lib sources env units examples fuzzers benches test demo \
+	demo-run emulator docs lint format asan tsan oldcurl valgrind torture fuzz \
+	bench install uninstall clean
 .DELETE_ON_ERROR:
 
-all: $(BIND_LIB) $(CORE_LIB)
+all: $(BIND_LIB) $(CORE_LIB) $(EMBED_LIB)
 lib: $(CORE_LIB)
 units: $(UNITS) $(LUA_UNITS) $(PRELOADS)
-examples: $(EXAMPLES)
+examples: $(EXAMPLES) $(ENGINE)
 fuzzers: $(FUZZERS)
 benches: $(BENCHES)
+
+# For the build of an engine: what to compile, and with what.
+sources: $(MODULES).c
+	@printf 'source %s\n' $(CORE_SRC) $(BIND_SRC) $(EMBED_SRC)
+	@printf '%s\n' 'include src' 'define _GNU_SOURCE' 'standard c11'
+	@printf 'library %s\n' curl jansson z pthread m
 
 env:
 	$(need_lua)
@@ -145,6 +159,17 @@ $(BIND_LIB): $(BIND_OBJ) $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(call Q,LINK)$(LINK) $(LIBFLAG) -o $@ $^ $(ALL_LIBS)
 
+$(MODULES).c: tools/embed $(LUA_FILES:%=lua/%)
+	@mkdir -p $(@D)
+	$(call Q,GEN)tools/embed > $@
+
+$(MODULES).o: $(MODULES).c
+	$(call Q,CC)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+$(EMBED_LIB): $(BIND_OBJ) $(EMBED_OBJ)
+	@mkdir -p $(@D)
+	$(call Q,AR)rm -f $@ && $(AR) rcs $@ $^
+
 $(BUILD)/spec/%: spec/c/%.c $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call Q,UNIT)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(LDFLAGS) $(UNIT_CFLAGS) \
@@ -155,16 +180,21 @@ $(BUILD)/spec/%_preload.so: spec/c/%_preload.c
 	$(call Q,UNIT)$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared \
 		-pthread $(CFLAGS) -o $@ $< -ldl
 
-$(BIND_DIR)/spec/%: spec/c/%.c $(BIND_OBJ) $(CORE_LIB)
+$(BIND_DIR)/spec/%: spec/c/%.c $(EMBED_LIB) $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call Q,UNIT)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(LDFLAGS) \
-		$(UNIT_CFLAGS) $(EXPORT) -o $@ $< $(BIND_OBJ) $(CORE_LIB) $(LUA_LIBS) \
+		$(UNIT_CFLAGS) $(EXPORT) -o $@ $< $(EMBED_LIB) $(CORE_LIB) $(LUA_LIBS) \
 		$(ALL_LIBS)
 
 $(BUILD)/examples/%: examples/c/%.c $(CORE_LIB)
 	@mkdir -p $(@D)
 	$(call Q,LINK)$(CC) $(ALL_CFLAGS) $(CPPFLAGS) $(LDFLAGS) -o $@ $< \
 		$(CORE_LIB) $(ALL_LIBS)
+
+$(ENGINE): examples/engine/main.c $(EMBED_LIB) $(CORE_LIB)
+	@mkdir -p $(@D)
+	$(call Q,LINK)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(CPPFLAGS) $(LDFLAGS) \
+		-o $@ $< $(EMBED_LIB) $(CORE_LIB) $(LUA_LIBS) $(ALL_LIBS)
 
 build/fuzz/%: spec/fuzz/%.c $(CORE_LIB)
 	@mkdir -p $(@D)
@@ -247,6 +277,7 @@ clean:
 	rm -rf build
 
 -include $(wildcard $(BUILD)/core/*.d $(BUILD)/core/*/*.d \
-	$(BIND_DIR)/obj/*.d $(BUILD)/spec/*.d $(BIND_DIR)/spec/*.d \
-	$(BUILD)/examples/*.d build/fuzz/*.d build/bench/*.d \
+	$(BUILD)/embed/*.d $(BIND_DIR)/obj/*.d $(BIND_DIR)/obj/*/*.d \
+	$(BUILD)/spec/*.d $(BIND_DIR)/spec/*.d $(BUILD)/examples/*.d \
+	$(BIND_DIR)/examples/*.d build/fuzz/*.d build/bench/*.d \
 	$(BIND_DIR)/bench/*.d)

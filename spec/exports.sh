@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What each built module shows to others: luaopen_* and freddy_*, nothing
 # else; every function that freddy.h declares; and what it wants from others
-# is Lua's, or in the libraries that it names itself.
+# is Lua's, or in the libraries that it names itself. A static library has no
+# name that the program it is linked into could have as well.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
@@ -43,6 +44,13 @@ for module in "$build"/*/freddy/core.so; do
           grep -vE '^(lua|luaL)_')"
       ;;
   esac
+done
+
+for library in "$build"/core/libfreddy.a "$build"/*/libfreddy-lua.a; do
+  [ -f "$library" ] || continue
+  check "$library has only names of our own" \
+    "$(nm -g --defined-only "$library" | awk 'NF == 3 { print $3 }' |
+      grep -vE '^(luaopen_freddy_core|freddy_[a-z0-9_]+|fy_[a-z0-9_]+)$')"
 done
 
 echo "$passed passed, $failed failed"

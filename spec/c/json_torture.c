@@ -89,14 +89,14 @@ static const char *text_for(enum source source, int sent_back) {
 /* Decode and encode again. Leaves a text, or nil and a message. */
 static int l_scenario(lua_State *L) {
   lua_settop(L, 1);
-  lua_pushcfunction(L, l_json_decode);
+  lua_pushcfunction(L, fy_l_json_decode);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 2);
   if (lua_isnil(L, -2)) {
     return 2;
   }
   lua_pop(L, 1);
-  lua_pushcfunction(L, l_json_encode);
+  lua_pushcfunction(L, fy_l_json_encode);
   lua_insert(L, -2);
   lua_call(L, 1, 2);
   if (lua_isnil(L, -2)) {

@@ -46,7 +46,7 @@ static struct lclient *client_push(lua_State *L) {
   return client;
 }
 
-int l_client_new(lua_State *L) {
+int fy_l_client_new(lua_State *L) {
   freddy_options opts;
   freddy_error err;
   struct fy_pairs headers;

@@ -8,13 +8,12 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "freddy_lua.h"
 #include "lua/interrupt.h"
 #include "lua/json.h"
 #include "lua/lua_core.h"
 #include "rules/header.h"
 #include "rules/url.h"
-
-FREDDY_API int luaopen_freddy_core(lua_State *L);
 
 #define BOX_MT "freddy.box"
 
@@ -165,16 +164,16 @@ static int l_header_owner(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {{"now", l_now},
-                                     {"json_encode", l_json_encode},
-                                     {"json_decode", l_json_decode},
-                                     {"json_array", l_json_array},
-                                     {"json_is_array", l_json_is_array},
+                                     {"json_encode", fy_l_json_encode},
+                                     {"json_decode", fy_l_json_decode},
+                                     {"json_array", fy_l_json_array},
+                                     {"json_is_array", fy_l_json_is_array},
                                      {"encode_uri", l_encode_uri},
                                      {"is_token", l_is_token},
                                      {"is_value", l_is_value},
                                      {"header_owner", l_header_owner},
-                                     {"inbox", l_inbox_new},
-                                     {"client", l_client_new},
+                                     {"inbox", fy_l_inbox_new},
+                                     {"client", fy_l_client_new},
                                      {NULL, NULL}};
 
 int luaopen_freddy_core(lua_State *L) {

@@ -12,7 +12,7 @@ static struct linbox *check_inbox(lua_State *L) {
   return luaL_checkudata(L, 1, FY_INBOX_MT);
 }
 
-int l_inbox_new(lua_State *L) {
+int fy_l_inbox_new(lua_State *L) {
   struct linbox *inbox = lua_newuserdata(L, sizeof(*inbox));
   freddy_error err;
 

@@ -69,7 +69,7 @@ static int table_is_empty(lua_State *L, int index) {
   return 0;
 }
 
-int l_json_is_array(lua_State *L) {
+int fy_l_json_is_array(lua_State *L) {
   struct fy_json_marks marks;
   fy_json_mark mark;
   int is_array = 0;
@@ -87,7 +87,7 @@ int l_json_is_array(lua_State *L) {
   return 1;
 }
 
-int l_json_array(lua_State *L) {
+int fy_l_json_array(lua_State *L) {
   struct fy_json_marks marks;
   fy_json_mark mark;
 

@@ -20,19 +20,19 @@ void fy_json_open(lua_State *L);
  * to what cannot be sent, then ": ", as in
  * `inputs[2].content: a function cannot be sent as JSON`; the path of the
  * root is empty. No metamethod is called. */
-int l_json_encode(lua_State *L);
+int fy_l_json_encode(lua_State *L);
 
 /* json_decode(text) -> value | nil, message. The value is never nil. The
  * message names the position and never quotes the text. */
-int l_json_decode(lua_State *L);
+int fy_l_json_decode(lua_State *L);
 
 /* json_array([table]) -> the table, marked as an array; a new one when none
  * is given. Raises for a table with a metatable of another kind. */
-int l_json_array(lua_State *L);
+int fy_l_json_array(lua_State *L);
 
 /* json_is_array(value) -> whether it carries an array mark, lua-cjson's
  * marks included. */
-int l_json_is_array(lua_State *L);
+int fy_l_json_is_array(lua_State *L);
 
 /* Parses a body off the host's thread; a failure is FREDDY_EPROTOCOL with
  * reason "bad_json", or FREDDY_ENOMEM. The document is a json_t for

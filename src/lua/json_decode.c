@@ -184,7 +184,7 @@ int fy_json_push_text(lua_State *L, const char *text, size_t size) {
   return results;
 }
 
-int l_json_decode(lua_State *L) {
+int fy_l_json_decode(lua_State *L) {
   size_t size;
   const char *text;
 

@@ -465,7 +465,7 @@ void fy_json_encode_open(lua_State *L) {
   lua_pop(L, 1);
 }
 
-int l_json_encode(lua_State *L) {
+int fy_l_json_encode(lua_State *L) {
   struct writer *w;
   int written;
 

@@ -44,8 +44,8 @@ void fy_client_open(lua_State *L);
 void fy_inbox_open(lua_State *L);
 void fy_call_open(lua_State *L);
 
-int l_client_new(lua_State *L);
-int l_inbox_new(lua_State *L);
+int fy_l_client_new(lua_State *L);
+int fy_l_inbox_new(lua_State *L);
 
 /* Push a call that is not started yet; `owner` is the stack index of the
  * client that has to outlive it, or 0. */
