@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-enum { FIRST_ROOM = 64 };
+enum { FIRST_ROOM = 128 };
 
 void fy_buf_init(struct fy_buf *buf, size_t max) {
   buf->data = NULL;

@@ -12,7 +12,8 @@
 enum {
   FY_MAX_LOOKUPS = 16,         /* name look-ups at once, in all */
   FY_MAX_LOOKUPS_PER_HOST = 4, /* and for one host name */
-  FY_MAX_STARTS_PER_TURN = 8,  /* transfers handed to libcurl in one turn */
+  FY_MAX_STARTS_PER_TURN = 24, /* transfers handed to libcurl in one turn */
+  FY_MAX_OPENS_PER_TURN = 8,   /* and while connections are being opened */
   FY_MAX_POOL = 64,            /* easy handles kept for reuse */
   FY_MAX_CONNECTIONS = 256,    /* idle connections kept open */
   FY_MAX_WAITING = 16384,      /* calls of one process at once */

@@ -219,6 +219,9 @@ static int set_body(struct fy_transfer *transfer) {
   /* An upload has to be seen moving, and progress told. */
   curl_easy_setopt(easy, CURLOPT_NOPROGRESS,
                    ask->reader || ask->has_body || ask->progress ? 0L : 1L);
+  if (!sends_body(ask) && strcmp(ask->method, "GET") == 0) {
+    return FREDDY_OK; /* it is what a handle does by itself */
+  }
   return set_text(easy, CURLOPT_CUSTOMREQUEST, ask->method);
 }
 

@@ -108,9 +108,15 @@ void fy_engine_unready(struct fy_engine *engine,
   transfer->is_ready = 0;
 }
 
-/* Few at a time: fifty TLS handshakes in one turn would hold everyone. */
+/* Few at a time: fifty TLS handshakes in one turn would hold everyone. More
+ * while all find a connection: each turn costs, and wakes the host. */
 static void launch_ready(struct fy_engine *engine) {
-  for (int i = 0; i < FY_MAX_STARTS_PER_TURN && engine->ready_first; i++) {
+  uint64_t opened = atomic_load(&engine->opened);
+  int most = opened == engine->opened_before && opened ? FY_MAX_STARTS_PER_TURN
+                                                       : FY_MAX_OPENS_PER_TURN;
+
+  engine->opened_before = opened;
+  for (int i = 0; i < most && engine->ready_first; i++) {
     struct fy_transfer *transfer = engine->ready_first;
 
     fy_engine_unready(engine, transfer);

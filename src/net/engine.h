@@ -42,6 +42,7 @@ struct fy_engine {
   struct freddy_call *calls;       /* in flight, the newest first */
   struct fy_transfer *ready_first; /* admitted, not yet in the multi */
   struct fy_transfer *ready_last;
+  uint64_t opened_before;        /* what `opened` was at the last launch */
   struct fy_transfer *transfers; /* all, parked ones included */
   size_t timer_demand;           /* timers that may be armed at once */
   CURL *pool[FY_MAX_POOL];

@@ -11,9 +11,9 @@ static int is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-/* tchar, RFC 9110 5.6.2 */
+/* tchar, RFC 9110 5.6.2. "-" is the one that names have. */
 static int is_token_char(char c) {
-  return fy_is_alnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+  return fy_is_alnum(c) || c == '-' || (c && strchr("!#$%&'*+.^_`|~", c));
 }
 
 int fy_header_is_token(const char *text, size_t size) {
@@ -248,6 +248,14 @@ static int fold_line(struct fy_headers *headers, const char *line, size_t size,
   return rc ? add_failed(err, rc) : FREDDY_OK;
 }
 
+/* With its NUL; there is room for it. */
+static void add_part(struct fy_buf *text, const char *part, size_t size) {
+  memcpy(text->data + text->size, part, size);
+  text->size += size + 1;
+  text->data[text->size - 1] = '\0';
+  text->data[text->size] = '\0';
+}
+
 static int field_line(struct fy_headers *headers, const char *line,
                       size_t size, freddy_error *err) {
   struct fy_buf *text = &headers->text;
@@ -274,12 +282,10 @@ static int field_line(struct fy_headers *headers, const char *line,
     return add_failed(err, rc);
   }
   headers->last = text->size;
-  rc = fy_buf_add(text, line, name);
-  rc = rc ? rc : fy_buf_add(text, "", 1);
-  rc = rc ? rc : fy_buf_add(text, value, rest);
-  rc = rc ? rc : fy_buf_add(text, "", 1);
   headers->count++;
-  return rc ? add_failed(err, rc) : FREDDY_OK;
+  add_part(text, line, name);
+  add_part(text, value, rest);
+  return FREDDY_OK;
 }
 
 /* The next element of a comma-separated list, or 0 at its end. */

@@ -300,23 +300,35 @@ static int add_path(struct fy_buf *out, const char *text, size_t size) {
   return rc ? rc : fy_buf_add(out, text + start, size - start);
 }
 
+static int add_port(struct fy_buf *out, unsigned port) {
+  char text[sizeof(":65535")];
+  size_t at = sizeof(text);
+
+  do {
+    text[--at] = (char)('0' + port % 10);
+    port /= 10;
+  } while (port);
+  text[--at] = ':';
+  return fy_buf_add(out, text + at, sizeof(text) - at);
+}
+
+/* For each request: without printf, which costs more than all the rest. */
 static int add_origin(struct fy_buf *out, const struct fy_url *url) {
   int six = url->host_is_ipv6;
   unsigned usual = url->https ? PORT_HTTPS : PORT_HTTP;
   int rc;
 
-  rc = fy_buf_addf(out, "%s://%s", url->https ? "https" : "http",
-                   six ? "[" : "");
+  rc = fy_buf_adds(out, url->https ? "https://" : "http://");
+  if (!rc && six) {
+    rc = fy_buf_adds(out, "[");
+  }
   if (!rc) {
     rc = fy_buf_add(out, url->host.data, url->host.size);
   }
   if (!rc && six) {
     rc = fy_buf_adds(out, "]");
   }
-  if (!rc && url->port != usual) {
-    rc = fy_buf_addf(out, ":%u", url->port);
-  }
-  return rc;
+  return !rc && url->port != usual ? add_port(out, url->port) : rc;
 }
 
 /* Undo what was appended since `size`, so that a failure leaves no half. */
