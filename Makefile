@@ -35,6 +35,7 @@ LUA_CFLAGS ?= $(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(if $(LUA_PC),$(shell \
 LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)))
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+INST_EMBED = libfreddy-$(LUA_ABI).a
 
 DEP_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags libcurl jansson zlib 2>/dev/null)
 DEP_LIBS ?= $(shell $(PKG_CONFIG) --libs libcurl jansson zlib 2>/dev/null \
@@ -69,6 +70,7 @@ LINK = $(CC) $(CFLAGS) $(FLAGS) $(LDFLAGS)
 
 VERSION := $(shell sed -n 's/^\#define FREDDY_VERSION "\(.*\)"/\1/p' \
 	src/freddy.h)
+HEADERS := src/freddy.h src/freddy_lua.h
 CORE_SRC := $(wildcard src/*.c src/base/*.c src/rules/*.c src/net/*.c)
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/core/%.o)
 CORE_LIB := $(BUILD)/core/libfreddy.a
@@ -78,6 +80,7 @@ BIND_OBJ := $(BIND_SRC:src/lua/%.c=$(BIND_DIR)/obj/%.o)
 BIND_LIB := $(BIND_DIR)/freddy/core.so
 # For programs that link it all: the binding, and the Lua files as data.
 LUA_FILES := $(shell cd lua && find freddy.lua freddy -name '*.lua' | sort)
+LUA_DIRS := $(shell cd lua && find freddy -depth -type d)
 MODULES := $(BUILD)/embed/modules
 EMBED_SRC := src/lua/embed/preload.c $(MODULES).c
 EMBED_OBJ := $(BIND_DIR)/obj/embed/preload.o $(MODULES).o
@@ -111,16 +114,19 @@ _V = _$(subst .,_,$(LUA_VERSION))
 need_lua = $(if $(LUA_ABI),$(if $(LUA_INCDIR)$(LUA_PC),,$(error no headers \
 	for $(LUA): install them (tools/setup --print) or set LUA_INCDIR)),\
 	$(error no Lua to build for: "$(LUA)" does not run (tools/setup --print)))
+pc = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
+	-e 's|@LUA@|$(LUA_ABI)|' -e 's|@LIBS@|$(ALL_LIBS)|' tools/$(1).pc.in
 quiet := $(if $(filter 1,$(V)),,@)
 Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
 	printf '  %-4s %s\n' '$(1)' '$@';))
 
-.PHONY: all lib sources env units examples fuzzers benches test demo \
+.PHONY: all module lib sources env units examples fuzzers benches test demo \
 	demo-run emulator docs lint format asan tsan oldcurl valgrind torture fuzz \
-	bench install uninstall clean
+	bench install install-lua uninstall clean
 .DELETE_ON_ERROR:
 
 all: $(BIND_LIB) $(CORE_LIB) $(EMBED_LIB)
+module: $(BIND_LIB)
 lib: $(CORE_LIB)
 units: $(UNITS) $(LUA_UNITS) $(PRELOADS)
 examples: $(EXAMPLES) $(ENGINE)
@@ -256,22 +262,32 @@ bench:
 	+@$(MAKE) --no-print-directory -j$(JOBS) all benches
 	+@LUA="$(LUA)" bench/run
 
-install: all
-	install -d $(DESTDIR)$(INST_LIBDIR)/freddy $(DESTDIR)$(PREFIX)/include
-	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(INST_LUADIR)
-	install -m 755 $(BIND_LIB) $(DESTDIR)$(INST_LIBDIR)/freddy/core.so
-	cp -R lua/. $(DESTDIR)$(INST_LUADIR)/
-	install -m 644 src/freddy.h $(DESTDIR)$(PREFIX)/include/freddy.h
-	install -m 644 $(CORE_LIB) $(DESTDIR)$(PREFIX)/lib/libfreddy.a
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-		tools/freddy.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy.pc
+# The module alone, as LuaRocks wants it.
+install-lua: module
+	mkdir -p "$(DESTDIR)$(INST_LIBDIR)/freddy" \
+		$(LUA_DIRS:%="$(DESTDIR)$(INST_LUADIR)/%")
+	install -m 755 $(BIND_LIB) "$(DESTDIR)$(INST_LIBDIR)/freddy/core.so"
+	for file in $(LUA_FILES); do install -m 644 lua/$$file \
+		"$(DESTDIR)$(INST_LUADIR)/$$file" || exit; done
+
+install: all install-lua
+	mkdir -p "$(DESTDIR)$(PREFIX)/include" "$(DESTDIR)$(PREFIX)/lib/pkgconfig"
+	install -m 644 $(HEADERS) "$(DESTDIR)$(PREFIX)/include"
+	install -m 644 $(CORE_LIB) "$(DESTDIR)$(PREFIX)/lib/libfreddy.a"
+	install -m 644 $(EMBED_LIB) "$(DESTDIR)$(PREFIX)/lib/$(INST_EMBED)"
+	$(call pc,freddy) > "$(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy.pc"
+	$(call pc,freddy-lua) > \
+		"$(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy-$(LUA_ABI).pc"
 
 uninstall:
-	rm -rf $(DESTDIR)$(INST_LIBDIR)/freddy $(DESTDIR)$(INST_LUADIR)/freddy
-	rm -f $(DESTDIR)$(INST_LUADIR)/freddy.lua
-	rm -f $(DESTDIR)$(PREFIX)/include/freddy.h
-	rm -f $(DESTDIR)$(PREFIX)/lib/libfreddy.a
-	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/freddy.pc
+	$(need_lua)
+	rm -f "$(DESTDIR)$(INST_LIBDIR)/freddy/core.so" \
+		$(LUA_FILES:%="$(DESTDIR)$(INST_LUADIR)/%") \
+		$(HEADERS:src/%="$(DESTDIR)$(PREFIX)/include/%")
+	cd "$(DESTDIR)$(PREFIX)/lib" && rm -f libfreddy.a $(INST_EMBED) \
+		pkgconfig/freddy.pc pkgconfig/freddy-$(LUA_ABI).pc
+	rmdir "$(DESTDIR)$(INST_LIBDIR)/freddy" \
+		$(LUA_DIRS:%="$(DESTDIR)$(INST_LUADIR)/%") 2>/dev/null || true
 
 clean:
 	rm -rf build
