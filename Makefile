@@ -115,7 +115,7 @@ need_lua = $(if $(LUA_ABI),$(if $(LUA_INCDIR)$(LUA_PC),,$(error no headers \
 	for $(LUA): install them (tools/setup --print) or set LUA_INCDIR)),\
 	$(error no Lua to build for: "$(LUA)" does not run (tools/setup --print)))
 pc = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' \
-	-e 's|@LUA@|$(LUA_ABI)|' -e 's|@LIBS@|$(ALL_LIBS)|' tools/$(1).pc.in
+	-e 's|@LUA@|$(LUA_ABI)|' -e 's|@LIBS@|$(strip $(ALL_LIBS))|' tools/$(1).pc.in
 quiet := $(if $(filter 1,$(V)),,@)
 Q = $(quiet)$(if $(quiet),$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,\
 	printf '  %-4s %s\n' '$(1)' '$@';))
@@ -283,9 +283,9 @@ uninstall:
 	$(need_lua)
 	rm -f "$(DESTDIR)$(INST_LIBDIR)/freddy/core.so" \
 		$(LUA_FILES:%="$(DESTDIR)$(INST_LUADIR)/%") \
-		$(HEADERS:src/%="$(DESTDIR)$(PREFIX)/include/%")
-	cd "$(DESTDIR)$(PREFIX)/lib" && rm -f libfreddy.a $(INST_EMBED) \
-		pkgconfig/freddy.pc pkgconfig/freddy-$(LUA_ABI).pc
+		$(HEADERS:src/%="$(DESTDIR)$(PREFIX)/include/%") \
+		$(foreach file,libfreddy.a $(INST_EMBED) pkgconfig/freddy.pc \
+		pkgconfig/freddy-$(LUA_ABI).pc,"$(DESTDIR)$(PREFIX)/lib/$(file)")
 	rmdir "$(DESTDIR)$(INST_LIBDIR)/freddy" \
 		$(LUA_DIRS:%="$(DESTDIR)$(INST_LUADIR)/%") 2>/dev/null || true
 

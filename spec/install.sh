@@ -15,6 +15,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 unset FLAVOUR BUILD MAKEFLAGS MAKELEVEL
+# shellcheck disable=SC2086  # make is a command and its options
 make="${MAKE:-make} --no-print-directory -j$(nproc)"
 source=$work/source
 prefix=$work/prefix
@@ -110,6 +111,11 @@ mv "$source" "$source.away"
 for lua in $rocks; do
   check "the demo from LuaRocks' tree, $lua" demo "$work/rocks" "$lua"
 done
+case "$rocks $luas " in
+  *" lua5.1 "*" luajit "*)
+    check "LuaJIT on what was built for lua5.1" demo "$work/rocks" luajit
+    ;;
+esac
 
 for lua in $luas; do
   mv "$source.away" "$source"
