@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Input: a base URL, a line feed, a path. What is split, joined and split
- * again keeps its origin, whatever stands in the path. */
+/* Input: a base URL, a line feed, a path or a reference. What is split, joined
+ * and split again keeps its origin, whatever stands in the path; and only a
+ * reference that names another host leads there. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,50 @@ static void check_join(const struct fy_url *base, const char *path,
   fy_buf_clear(&out);
 }
 
+/* 1 when no segment of the path is "." or "..". */
+static int is_dotless(struct fy_span path) {
+  size_t start = 1;
+  size_t i;
+
+  for (i = 1; i <= path.size; i++) {
+    if (i == path.size || path.data[i] == '/') {
+      size_t size = i - start;
+
+      if ((size == 1 && path.data[start] == '.') ||
+          (size == 2 && memcmp(path.data + start, "..", 2) == 0)) {
+        return 0;
+      }
+      start = i + 1;
+    }
+  }
+  return 1;
+}
+
+static void check_resolve(const struct fy_url *base, const char *text,
+                          size_t size) {
+  freddy_error err = {FREDDY_OK, 0, "", ""};
+  struct fy_url again;
+  struct fy_buf out;
+  int stays = size < 2 || text[0] != '/' || text[1] != '/';
+  int rc;
+
+  fy_buf_init(&out, 1 << 20);
+  rc = fy_url_resolve(base, text, size, &out, &err);
+  MUST(rc == FREDDY_OK || (rc == FREDDY_EMISUSE && err.reason[0]));
+  MUST(rc == FREDDY_OK || out.size == 0);
+  stays = stays && !memchr(text, ':', size);
+  MUST(rc == FREDDY_OK || !stays || strcmp(err.reason, "control") == 0);
+  if (rc == FREDDY_OK) {
+    MUST(fy_url_split(out.data, out.size, &again, NULL) == FREDDY_OK);
+    check_split(&again, out.data, out.size);
+    MUST(!memchr(out.data, '#', out.size));
+    MUST(!stays || fy_url_same_origin(base, &again));
+    MUST(again.path.size > 0);
+    MUST(!size || text[0] == '?' || text[0] == '#' || is_dotless(again.path));
+  }
+  fy_buf_clear(&out);
+}
+
 static void check_encode(const char *text, size_t size) {
   static const char plain[] =
       "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%";
@@ -71,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_split(&base, text, base_size);
     if (end) {
       check_join(&base, end + 1, size - base_size - 1);
+      check_resolve(&base, end + 1, size - base_size - 1);
     }
   } else {
     MUST(err.code == FREDDY_EMISUSE && err.reason[0] && err.message[0]);

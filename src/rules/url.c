@@ -164,18 +164,24 @@ static int split_authority(struct fy_span text, struct fy_url *out,
   return split_port(port, out, err);
 }
 
-static int check_bytes(const char *text, size_t size, freddy_error *err) {
+static int check_controls(const char *text, size_t size, freddy_error *err) {
   size_t i;
 
   for (i = 0; i < size; i++) {
     if (fy_is_control(text[i])) {
       return refuse(err, "control", "a URL must not hold control characters");
     }
-    if (text[i] == ' ') {
-      return refuse(err, "space", "a URL must not hold spaces");
-    }
   }
   return FREDDY_OK;
+}
+
+static int check_bytes(const char *text, size_t size, freddy_error *err) {
+  int rc = check_controls(text, size, err);
+
+  if (rc == FREDDY_OK && memchr(text, ' ', size)) {
+    return refuse(err, "space", "a URL must not hold spaces");
+  }
+  return rc;
 }
 
 /* The length of "https://" or "http://" at the start, or 0. */
@@ -190,11 +196,45 @@ static size_t scheme_size(const char *text, size_t size, int *https) {
   return size >= 7 && span_is(start, "http://") ? 7 : 0;
 }
 
+static int no_scheme(freddy_error *err) {
+  return refuse(err, "scheme", "a URL must begin with https:// (or http://)");
+}
+
+/* Path and query: what begins at `at`. A fragment is left out. */
+static void split_path(const char *text, size_t size, size_t at,
+                       struct fy_url *out) {
+  out->path.data = text + at;
+  out->path.size = find_any(text + at, size - at, "?#");
+  at += out->path.size;
+  out->query.data = text + at;
+  out->query.size = 0;
+  if (at < size && text[at] == '?') {
+    out->query.data = text + at + 1;
+    out->query.size = find_any(text + at + 1, size - at - 1, "#");
+  }
+}
+
+/* The authority, which begins at `at`, and what follows; the scheme is
+ * known. */
+static int split_from(const char *text, size_t size, size_t at,
+                      struct fy_url *out, freddy_error *err) {
+  struct fy_span authority;
+  size_t end = at + find_any(text + at, size - at, "/?#");
+  int rc;
+
+  authority.data = text + at;
+  authority.size = end - at;
+  out->port = out->https ? PORT_HTTPS : PORT_HTTP;
+  rc = split_authority(authority, out, err);
+  if (rc == FREDDY_OK) {
+    split_path(text, size, end, out);
+  }
+  return rc;
+}
+
 int fy_url_split(const char *text, size_t size, struct fy_url *out,
                  freddy_error *err) {
-  struct fy_span authority;
   size_t at;
-  size_t end;
   int rc;
 
   memset(out, 0, sizeof(*out));
@@ -203,27 +243,7 @@ int fy_url_split(const char *text, size_t size, struct fy_url *out,
     return rc;
   }
   at = scheme_size(text, size, &out->https);
-  if (!at) {
-    return refuse(err, "scheme",
-                  "a URL must begin with https:// (or http://)");
-  }
-  out->port = out->https ? PORT_HTTPS : PORT_HTTP;
-  end = at + find_any(text + at, size - at, "/?#");
-  authority.data = text + at;
-  authority.size = end - at;
-  rc = split_authority(authority, out, err);
-  if (rc) {
-    return rc;
-  }
-  out->path.data = text + end;
-  out->path.size = find_any(text + end, size - end, "?#");
-  end += out->path.size;
-  out->query.data = text + end;
-  if (end < size && text[end] == '?') {
-    out->query.data = text + end + 1;
-    out->query.size = find_any(text + end + 1, size - end - 1, "#");
-  }
-  return FREDDY_OK;
+  return at ? split_from(text, size, at, out, err) : no_scheme(err);
 }
 
 int fy_url_same_origin(const struct fy_url *a, const struct fy_url *b) {
@@ -358,6 +378,142 @@ int fy_url_join(const struct fy_url *base, const char *path, size_t size,
   }
   if (!rc) {
     rc = add_path(out, path, size);
+  }
+  return keep(out, before, rc);
+}
+
+/* --- References, RFC 3986 5.2 ------------------------------------------- */
+
+/* 1 for "scheme:" at the start, RFC 3986 3.1. */
+static int has_scheme(const char *text, size_t size) {
+  size_t i = 0;
+
+  if (!size || !fy_is_alnum(text[0]) || fy_is_digit(text[0])) {
+    return 0;
+  }
+  while (i < size && (fy_is_alnum(text[i]) || text[i] == '+' ||
+                      text[i] == '-' || text[i] == '.')) {
+    i++;
+  }
+  return i < size && text[i] == ':';
+}
+
+static void drop_segment(struct fy_buf *out, size_t root) {
+  size_t size = out->size;
+
+  while (size > root && out->data[--size] != '/') {
+  }
+  out->size = size;
+  out->data[size] = '\0';
+}
+
+/* Append a path that begins with "/" without its dot segments, 5.2.4. */
+static int add_dotless(struct fy_buf *out, const char *path, size_t size) {
+  size_t root = out->size;
+  size_t at = 0;
+  int rc = FREDDY_OK;
+
+  while (at < size && !rc) {
+    size_t length = find_any(path + at + 1, size - at - 1, "/");
+    struct fy_span segment = {path + at + 1, length};
+    int up = span_is(segment, "..");
+
+    if (up) {
+      drop_segment(out, root);
+    }
+    if (!up && !span_is(segment, ".")) {
+      rc = add_path(out, path + at, length + 1);
+    } else if (at + 1 + length == size) {
+      rc = fy_buf_adds(out, "/");
+    }
+    at += 1 + length;
+  }
+  return rc;
+}
+
+/* A relative path stands in the place of the base's last segment, 5.2.3. */
+static int add_merged(struct fy_buf *out, struct fy_span base,
+                      struct fy_span path) {
+  struct fy_buf merged;
+  int rc;
+
+  while (base.size && base.data[base.size - 1] != '/') {
+    base.size--;
+  }
+  fy_buf_init(&merged, out->max);
+  rc = base.size ? fy_buf_add(&merged, base.data, base.size)
+                 : fy_buf_adds(&merged, "/");
+  if (!rc) {
+    rc = fy_buf_add(&merged, path.data, path.size);
+  }
+  if (!rc) {
+    rc = add_dotless(out, merged.data, merged.size);
+  }
+  fy_buf_clear(&merged);
+  return rc;
+}
+
+/* What `text` has of its own; 1 in `relative` when the rest is the base's. */
+static int split_reference(const struct fy_url *base, const char *text,
+                           size_t size, struct fy_url *to, int *relative,
+                           freddy_error *err) {
+  size_t at = scheme_size(text, size, &to->https);
+
+  if (!at) {
+    *to = *base;
+    if (has_scheme(text, size)) {
+      return no_scheme(err);
+    }
+    at = size >= 2 && text[0] == '/' && text[1] == '/' ? 2 : 0;
+  }
+  *relative = at == 0;
+  if (at) {
+    return split_from(text, size, at, to, err);
+  }
+  split_path(text, size, 0, to);
+  return FREDDY_OK;
+}
+
+static int add_resolved(struct fy_buf *out, struct fy_span base,
+                        struct fy_span path) {
+  if (!path.size) {
+    return base.size ? add_path(out, base.data, base.size)
+                     : fy_buf_adds(out, "/");
+  }
+  return path.data[0] == '/' ? add_dotless(out, path.data, path.size)
+                             : add_merged(out, base, path);
+}
+
+int fy_url_resolve(const struct fy_url *base, const char *text, size_t size,
+                   struct fy_buf *out, freddy_error *err) {
+  static const struct fy_span none = {"", 0};
+  size_t before = out->size;
+  struct fy_url to;
+  int relative;
+  int asks; /* a query that is there may be empty */
+  int rc = check_controls(text, size, err);
+
+  if (rc == FREDDY_OK) {
+    size = find_any(text, size, "#");
+    rc = split_reference(base, text, size, &to, &relative, err);
+  }
+  if (rc) {
+    return rc;
+  }
+  asks = memchr(text, '?', size) != NULL;
+  if (relative && !to.path.size && !asks) {
+    to.query = base->query;
+    asks = to.query.size > 0;
+  }
+  rc = add_origin(out, &to);
+  if (!rc) {
+    rc = add_resolved(out, relative ? base->path : none, to.path);
+  }
+  if (!rc && asks) {
+    rc = fy_buf_adds(out, "?");
+  }
+  if (!rc && asks) {
+    rc = add_path(out, to.query.data, to.query.size);
   }
   return keep(out, before, rc);
 }

@@ -55,6 +55,17 @@ int fy_url_is_literal(const struct fy_url *url);
 FREDDY_MUST_CHECK int fy_url_join(const struct fy_url *base, const char *path,
                                   size_t size, struct fy_buf *out);
 
+/* Append the absolute URL that the reference `text` means where `base` is the
+ * URL at hand (RFC 3986 5.2): "//host/x", "/x", "x", "../x", "?x" and "" are
+ * references as well as a whole URL. A fragment is left out, dot segments are
+ * removed, "%2e" is none; what may not stand in a path or query is percent-
+ * encoded as by fy_url_join, blanks and backslashes too. FREDDY_OK;
+ * FREDDY_EMISUSE with a reason in `err` (optional) as for fy_url_split, but
+ * "space"; or fy_buf_add's failures: then nothing was appended. */
+FREDDY_MUST_CHECK int fy_url_resolve(const struct fy_url *base,
+                                     const char *text, size_t size,
+                                     struct fy_buf *out, freddy_error *err);
+
 /* Append `text` percent-encoded for use as one path segment or one query
  * name or value: everything but unreserved characters (RFC 3986 2.3); and
  * a segment that is "." or ".." becomes %2E or %2E%2E. FREDDY_OK, or
