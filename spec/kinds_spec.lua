@@ -170,7 +170,7 @@ describe("a status", function()
     [400] = "invalid", [401] = "unauthorized", [403] = "forbidden",
     [404] = "not_found", [409] = "conflict", [418] = "http",
     [422] = "invalid", [429] = "rate_limited", [500] = "server",
-    [502] = "server", [503] = "server", [504] = "server", [302] = "http",
+    [502] = "server", [503] = "server", [504] = "server", [304] = "http",
   }
   for status, kind in pairs(kinds) do
     it(status .. " is " .. kind .. ", in every shape", function()

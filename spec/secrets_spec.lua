@@ -242,11 +242,18 @@ for name, case in pairs(credentials) do
     end
 
     it("in a Location", function()
-      for _, to in ipairs { "{self}", "{other}", "{tls}" } do
+      for _, to in ipairs { "{other}", "{tls}" } do
         local err = fails(client, secret,
           helper.hostile("leak", { as = "location", to = to }))
+        assert.equal("secret_in_location", err.reason)
         assert.truthy(err.response.headers.location:find("***", 1, true))
+        assert.truthy(err.details.location:find("***", 1, true))
       end
+      -- Within the origin it is followed.
+      local err = fails(client, secret, helper.hostile("leak",
+        { as = "location", to = "{self}/s/leak;shape=E2" }))
+      assert.equal(401, err.status)
+      assert.truthy(err.response.url:find("key=***", 1, true))
     end)
 
     it("in a success whose JSON does not parse", function()
@@ -306,9 +313,10 @@ for name, case in pairs(credentials) do
           assert.equal("***", err.response.headers["x-leak"])
         end
       end
-      local err = fails(tls, secret, "/v1/leak",
-        { query = { where = "location" } })
-      assert.truthy(err.response.headers.location:find("***", 1, true))
+      local res = freddy.assert(tls:get("/v1/leak",
+        { query = { where = "location" } }))
+      assert.truthy(res.url:find("/v1/open?key=", 1, true))
+      check(tostring(res), secret, "tostring")
       tls:close()
     end)
 

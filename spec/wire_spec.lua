@@ -194,9 +194,10 @@ local outcomes = {
   { "reset-in-body", {}, "cut", nil, { body = ("x"):rep(2000000) } },
   { "early-answer", {}, "http", nil, { body = ("x"):rep(200000) } },
 
-  -- Not followed.
-  { "redirect", { to = "/s/ok" }, "http" },
-  { "redirect-loop", {}, "http" },
+  -- Followed, or not: more in redirect_spec.
+  { "redirect", { to = "/s/ok" }, 200 },
+  { "redirect", {}, "redirect", "no_location" },
+  { "redirect-loop", {}, "redirect", "too_many" },
 }
 
 local function name_of(row)

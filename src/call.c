@@ -95,6 +95,12 @@ void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
   }
 }
 
+/* The engine may be following a redirect: what it has come to is the host's
+ * once it is published. */
 const char *freddy_call_url(const freddy_call *call) {
-  return call->ask.target.url ? call->ask.target.url : "";
+  const char *url = atomic_load(&call->published) >= FY_HEAD_ONLY
+                        ? call->ask.target.url
+                        : call->url;
+
+  return url ? url : "";
 }

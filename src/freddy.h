@@ -43,7 +43,9 @@ typedef enum freddy_code {
   FREDDY_ECANCELLED,  /* "cancelled": freddy_call_cancel */
   FREDDY_ETOO_LARGE,  /* "too_large": a ceiling; reason header, body, event */
   FREDDY_EPROTOCOL,   /* "protocol": no HTTP; reason bad_gzip, bad_length... */
-  FREDDY_EREDIRECT,   /* "redirect" */
+  FREDDY_EREDIRECT,   /* "redirect": not followed; reason no_location,
+                         bad_location, too_many, insecure, cross_origin_body,
+                         body_spent, secret_in_location. The answer is there */
   FREDDY_EAUTH,       /* "auth" */
   FREDDY_EBODY,       /* "body": a reader failed; reason reader_failed */
   FREDDY_EQUEUE_FULL, /* "queue_full" */
@@ -223,7 +225,7 @@ typedef struct freddy_decoder {
 typedef enum freddy_auth {
   FREDDY_AUTH_DEFAULT = 0, /* to the client's own origin only */
   FREDDY_AUTH_OFF,         /* never */
-  FREDDY_AUTH_ALWAYS       /* to another origin too */
+  FREDDY_AUTH_ALWAYS       /* to another origin too: that of `path` */
 } freddy_auth;
 
 /* All zero but `method` and `path`. Everything is copied before
@@ -251,6 +253,13 @@ typedef struct freddy_request {
 
 /* Start sending `req` on `client`; its events arrive in `inbox`. Never
  * blocks.
+ *
+ * Redirects (301, 302, 303, 307, 308) are followed, five at most, and nothing
+ * is told of them but the answer at their end. 303, and 301 and 302 on POST,
+ * become a GET without body. Another origin gets no credential, no body and
+ * no header but those that say what is wanted (Accept, Range...); a credential
+ * is not sent again to where a redirect leads back. https never becomes http.
+ * A redirect that is not followed is FREDDY_EREDIRECT.
  *
  * out   a new call, owned by the caller (freddy_call_free).
  * err   optional; filled on failure.
@@ -321,7 +330,8 @@ FREDDY_API void *freddy_call_document(const freddy_call *call,
 typedef struct freddy_stats {
   double dns, connect, tls, first_byte, total; /* seconds from the start of
                        the last attempt; `total` from freddy_start */
-  int attempts;           /* 1 and up; 0 when nothing was ever sent */
+  int attempts;           /* 1 and up; 0 when nothing was ever sent.
+                             Following a redirect is none */
   int http_version;       /* 10, 11, 20; 0 when unknown */
   int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */
@@ -330,7 +340,9 @@ typedef struct freddy_stats {
 FREDDY_API void freddy_call_stats(const freddy_call *call,
                                   freddy_stats *stats);
 
-/* The URL that was asked for, without userinfo. */
+/* The URL that was asked for; from FREDDY_HEAD or FREDDY_DONE on that of the
+ * answer, where redirects led to. Of a failed call, secrets that a server put
+ * into it are masked. Borrowed until the call is freed. */
 FREDDY_API const char *freddy_call_url(const freddy_call *call);
 
 /* --- The process -------------------------------------------------------- */

@@ -274,6 +274,7 @@ int freddy_start(freddy_client *client, freddy_inbox *inbox,
   call->client = fy_client_ref(client);
   rc = fill_ask(&call->ask, client, req, err);
   if (rc == FREDDY_OK) {
+    call->url = call->ask.target.url;
     fy_buf_init(&call->answer.body, call->ask.max_body);
     rc = launch(call, client, inbox, err);
   }

@@ -123,6 +123,10 @@ local function failed(self, entry, raw, partial)
     raw.response = response.redact(response.wrap(partial),
       redactor(self, entry))
     raw.request_id = partial.request_id
+    local location = partial.headers.location
+    if raw.kind == "redirect" and location then
+      raw.details = { location = location }
+    end
   end
   return nil, errors.from_core(raw, entry)
 end

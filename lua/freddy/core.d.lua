@@ -218,11 +218,11 @@ function call:answer(question, data) end
 ---@class freddy.core.Head
 ---@field status integer
 ---@field headers string[] name, value, ... as they arrived
----@field url string
+---@field url string where it came from, after redirects
 
 ---@class freddy.core.Response: freddy.core.Head
 ---@field body string
----@field attempts integer
+---@field attempts integer the first included; following a redirect is none
 ---@field timing freddy.core.Timing
 ---@field http_version 0|10|11|20
 ---@field reused boolean on a connection that was open already

@@ -22,7 +22,8 @@ local errors = {}
 ---@field request? string "GET /v1/models"
 ---@field request_id? string the answer's x-request-id
 ---@field trace_id? string the server's, for its support
----@field details? table what else is known: `errors`, `type`, `traceback`...
+---@field details? table what else is known: `errors`, `type`, `traceback`,
+---  `location` (of a redirect that is not followed)...
 ---@field response? freddy.Response the answer, secrets masked
 local Error = { __name = "freddy.error" }
 

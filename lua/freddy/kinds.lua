@@ -110,7 +110,36 @@ return {
     hint = "no option raises this: look at the server" },
   { kind = "redirect",
     meaning = "a redirect that is not followed; reason says why",
-    hint = "set base_url to where the server redirects" },
+    hint = "see err.details.location, and set base_url accordingly" },
+  { kind = "redirect", reason = "no_location",
+    meaning = "a redirect without a Location, or with an empty one",
+    hint = "check base_url and the path: the server leads nowhere" },
+  { kind = "redirect", reason = "bad_location",
+    meaning = "a Location that is no http(s) URL, has a user name, control "
+      .. "characters or no valid host, is too long, or one of several",
+    hint = "see err.details.location; the server, or a proxy on the way, is "
+      .. "wrong" },
+  { kind = "redirect", reason = "too_many",
+    meaning = "more than 5 redirects, one after the other",
+    hint = "check base_url and the path: the server seems to lead in a "
+      .. "circle" },
+  { kind = "redirect", reason = "insecure",
+    meaning = "from https to plain http, or by plain http to another machine",
+    hint = "set base_url to the https URL that the server really has" },
+  { kind = "redirect", reason = "cross_origin_body",
+    meaning = "another origin would get the request's body, or a POST, PUT, "
+      .. "PATCH or DELETE",
+    hint = "if err.details.location is to be trusted, set base_url to it" },
+  { kind = "redirect", reason = "body_spent",
+    meaning = "the body would have to be sent again, and its reader was "
+      .. "read from",
+    hint = "give body as a string, or set base_url to where the server "
+      .. "redirects" },
+  { kind = "redirect", reason = "secret_in_location",
+    meaning = "the server repeats a credential in a Location that leads to "
+      .. "another origin",
+    hint = "tell the server's owner; the credential is in its URLs, so "
+      .. "change it" },
   { kind = "body",
     meaning = "the request's body could not be produced",
     hint = "look at the reader function that gives the body" },

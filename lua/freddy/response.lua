@@ -69,8 +69,9 @@ end
 ---@field data any the decoded body when it is JSON, else nil
 ---@field request_id? string the header x-request-id
 ---@field timing freddy.Timing
----@field attempts integer the first included
----@field url string what was asked for
+---@field attempts integer the first included; following a redirect is none
+---@field url string where it came from: what was asked for, or where
+---  redirects led to
 ---@field http_version integer 10, 11 or 20
 ---@field reused boolean true on a connection that was open already
 local Response = { __name = "freddy.response" }

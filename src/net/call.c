@@ -60,6 +60,9 @@ static void free_ask(struct fy_ask *ask) {
 }
 
 static void free_call(struct freddy_call *call) {
+  if (call->url != call->ask.target.url) {
+    fy_free(call->url);
+  }
   free_ask(&call->ask);
   free_chunks(call->chunk_first);
   fy_free(call->reply);
@@ -265,6 +268,22 @@ int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk) {
   }
   fy_inbox_unlock(call->inbox);
   return rc;
+}
+
+void fy_call_unask(struct freddy_call *call) {
+  struct fy_chunk *reply;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  reply = call->reply;
+  call->reply = NULL;
+  call->reply_failed = call->reply_end = 0;
+  call->question_open = 0;
+  call->out &= ~(unsigned)FY_OUT_QUESTION;
+  if (!call->out) {
+    fy_inbox_unlist(call->inbox, call);
+  }
+  fy_inbox_unlock(call->inbox);
+  fy_free(reply);
 }
 
 int fy_call_reply(struct freddy_call *call, uint32_t question,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One call, from freddy_start to FREDDY_DONE: what was asked (immutable),
- * what the engine does with it, and what it has to tell (its outbox, under
- * the inbox's lock). */
+/* One call, from freddy_start to FREDDY_DONE: what is to be sent, what the
+ * engine does with it, and what it has to tell (its outbox, under the inbox's
+ * lock). */
 #ifndef FY_NET_CALL_H
 #define FY_NET_CALL_H
 
@@ -29,7 +29,8 @@ struct fy_chunk {
   char data[];
 };
 
-/* What is needed to send it; copied at the start. */
+/* What is needed to send it; copied at the start. From then on it is the
+ * engine's, and only a redirect that is followed changes it (net/hop.h). */
 struct fy_ask {
   char *method;
   struct fy_target target;
@@ -78,6 +79,7 @@ struct freddy_call {
   struct freddy_inbox *inbox;
   void *user;
   struct fy_ask ask;
+  char *url; /* as asked: ask.target's own, until a redirect is followed */
 
   /* the engine's */
   struct fy_engine *engine;
@@ -88,6 +90,8 @@ struct freddy_call {
   fy_time started;
   struct fy_secret *carried; /* the credential of the last attempt */
   int streaming;             /* 1: a 2xx of a streamed call */
+  int hops;                  /* redirects followed */
+  int led;                   /* 1: the next attempt follows one */
   struct fy_answer answer;   /* the host's once published */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
@@ -160,6 +164,9 @@ void fy_call_ask(struct freddy_call *call, size_t wanted);
 /* Take the reply: 1 and the chunk (owned by the caller; NULL at the end of
  * the body), 0 when there is none yet, -1 when the reader failed. */
 int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk);
+
+/* The body is not wanted any more: nor is the answer to a question. */
+void fy_call_unask(struct freddy_call *call);
 
 /* The host's answer to a question. */
 int fy_call_reply(struct freddy_call *call, uint32_t question,

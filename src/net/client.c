@@ -267,6 +267,15 @@ static void redact_body(struct fy_buf *body, const struct masks *masks) {
   body->data[body->size] = '\0';
 }
 
+/* Where a server led the call to; what was asked for is not its doing. */
+static void redact_url(struct freddy_call *call, const struct masks *masks) {
+  char *url = call->ask.target.url;
+
+  if (url != call->url) {
+    url[mask(masks, url, strlen(url))] = '\0';
+  }
+}
+
 int fy_client_redact_call(struct freddy_client *client,
                           struct freddy_call *call) {
   struct fy_answer *answer = &call->answer;
@@ -276,6 +285,9 @@ int fy_client_redact_call(struct freddy_client *client,
   if (rc != FREDDY_OK) {
     fy_headers_clear(&answer->headers);
     fy_buf_clear(&answer->body);
+    if (call->ask.target.url != call->url) {
+      fy_target_clear(&call->ask.target);
+    }
   } else if (masks.count) {
     if (answer->headers.count) {
       redact_headers(&answer->headers, &masks);
@@ -283,6 +295,7 @@ int fy_client_redact_call(struct freddy_client *client,
     if (answer->body.size) {
       redact_body(&answer->body, &masks);
     }
+    redact_url(call, &masks);
   }
   masks_close(&masks);
   return rc;

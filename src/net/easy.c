@@ -74,16 +74,26 @@ static struct curl_slist *add_node(struct curl_slist *nodes, size_t *count,
   return node;
 }
 
-static void choose_credential(struct freddy_call *call) {
+/* Where none is sent, `carried` stays what it was: the redactor has to know
+ * what was sent before a redirect to another origin. */
+static int choose_credential(struct fy_transfer *transfer) {
+  struct freddy_call *call = transfer->call;
   const struct fy_ask *ask = &call->ask;
 
+  if (!ask->send_credential) {
+    return FREDDY_OK;
+  }
   fy_secret_unref(call->carried);
   call->carried = NULL;
   if (ask->key) {
     call->carried = fy_secret_ref(ask->key);
-  } else if (ask->send_credential) {
+  } else {
     fy_client_kind(call->client, &call->carried);
   }
+  return call->carried
+             ? FREDDY_OK
+             : fy_error_set(&transfer->error, FREDDY_EMISSING_CREDENTIALS,
+                            NULL, "the client has no credential any more");
 }
 
 static int set_headers(struct fy_transfer *transfer) {
@@ -97,12 +107,10 @@ static int set_headers(struct fy_transfer *transfer) {
     return FREDDY_ENOMEM;
   }
   transfer->header_nodes = nodes;
-  choose_credential(call);
-  if (call->ask.send_credential && !call->carried) {
-    return fy_error_set(&transfer->error, FREDDY_EMISSING_CREDENTIALS, NULL,
-                        "the client has no credential any more");
+  if (choose_credential(transfer) != FREDDY_OK) {
+    return FREDDY_EMISSING_CREDENTIALS;
   }
-  if (call->carried) {
+  if (call->ask.send_credential) {
     add_node(nodes, &count, fy_secret_text(call->carried));
   }
   for (size_t i = 0; i < call->ask.header_count; i++) {

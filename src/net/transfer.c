@@ -11,12 +11,17 @@
 #include "net/easy.h"
 #include "net/engine.h"
 #include "net/gunzip.h"
+#include "net/hop.h"
 #include "net/outcome.h"
 #include "net/verdict.h"
 
 #define TRANSFER_OF(timer, member)                                     \
   ((struct fy_transfer *)((char *)(timer)-offsetof(struct fy_transfer, \
                                                    member)))
+
+/* How long a redirect's body is waited for, so that its connection can be
+ * used again: a new one costs less than that. */
+static const fy_time DRAIN = FY_SECOND / 2;
 
 /* --- Deadlines ---------------------------------------------------------- */
 
@@ -58,6 +63,10 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
     fy_call_stop(transfer->call, &transfer->error);
     return;
   }
+  if (transfer->redirected) {
+    fy_transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
+    return;
+  }
   /* Time that our own consumer takes does not count. */
   if (transfer->receiving_paused || transfer->sending_paused) {
     transfer->last_byte = now;
@@ -93,6 +102,12 @@ void fy_transfer_got_some(struct fy_transfer *transfer) {
     transfer->answered = 1;
     arm_byte_timer(transfer);
   }
+}
+
+void fy_transfer_is_redirected(struct fy_transfer *transfer) {
+  transfer->redirected = 1;
+  fy_timers_set(&transfer->engine->timers, &transfer->byte_timer,
+                fy_clock_add(fy_clock_now(), DRAIN));
 }
 
 /* --- Begin and end ------------------------------------------------------ */
@@ -176,7 +191,8 @@ static void fail_launch(struct fy_transfer *transfer) {
 void fy_transfer_launch(struct fy_transfer *transfer) {
   struct fy_engine *engine = transfer->engine;
 
-  atomic_fetch_add(&transfer->call->attempts, 1);
+  atomic_fetch_add(&transfer->call->attempts, !transfer->call->led);
+  transfer->call->led = 0;
   atomic_fetch_add(&engine->attempts, 1);
   transfer->easy = fy_easy_take(engine);
   if (!transfer->easy || fy_easy_setup(transfer) != FREDDY_OK ||
@@ -246,10 +262,25 @@ static int may_repeat(const struct fy_transfer *transfer) {
   return 0;
 }
 
+/* Go on where the answer leads to; how its body ended does not matter. */
+static int follow(struct freddy_call *call, int body_spent,
+                  freddy_error *err) {
+  if (err->code == FREDDY_ENOMEM) {
+    return FREDDY_ENOMEM;
+  }
+  *err = (freddy_error){.code = FREDDY_OK};
+  if (fy_hop(call, body_spent, err) == FREDDY_OK &&
+      fy_transfer_start(call, 0) != FREDDY_OK) {
+    fy_error_nomem(err);
+  }
+  err->sent = 1;
+  return err->code;
+}
+
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   struct freddy_call *call = transfer->call;
   freddy_error err = {.code = FREDDY_OK};
-  int repeat;
+  int repeat, redirected, body_spent;
 
   curl_multi_remove_handle(transfer->engine->multi, transfer->easy);
   if (!call) {
@@ -261,8 +292,13 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   fy_outcome_measure(call, transfer);
   count_connection(transfer);
   repeat = may_repeat(transfer);
+  redirected = transfer->redirected;
+  body_spent = transfer->read_total > 0;
   call->transfer = NULL;
   transfer_free(transfer);
+  if (redirected && follow(call, body_spent, &err) == FREDDY_OK) {
+    return;
+  }
   if (repeat && fy_transfer_start(call, 1) == FREDDY_OK) {
     return;
   }

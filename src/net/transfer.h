@@ -34,6 +34,7 @@ struct fy_transfer {
   int resent;     /* libcurl wanted to send again */
   int answered;   /* a byte of the answer has come */
   int body_begun; /* the final header block is complete */
+  int redirected; /* it is a redirect's: its body does not matter */
   int receiving_paused, sending_paused;
   struct fy_gunzip *gunzip;
   int64_t received; /* body bytes on the wire */
@@ -71,5 +72,7 @@ void fy_transfer_doom(struct fy_transfer *transfer);
 void fy_transfer_connected(struct fy_transfer *transfer);
 void fy_transfer_sent_some(struct fy_transfer *transfer);
 void fy_transfer_got_some(struct fy_transfer *transfer);
+/* It is a redirect: whatever becomes of its body, soon it is finished. */
+void fy_transfer_is_redirected(struct fy_transfer *transfer);
 
 #endif

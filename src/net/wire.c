@@ -12,6 +12,7 @@
 #include "net/engine.h"
 #include "net/gunzip.h"
 #include "net/transfer.h"
+#include "rules/redirect.h"
 
 /* Every callback asks: once the process exits or the call has ended, nothing
  * more may happen on its behalf. */
@@ -116,6 +117,32 @@ static int has_no_body(const struct freddy_call *call) {
          strcmp(call->ask.method, "HEAD") == 0;
 }
 
+static int begin_gunzip(struct fy_transfer *transfer) {
+  const struct fy_headers *headers = &transfer->call->answer.headers;
+
+  if (headers->gzip && headers->length != 0) {
+    transfer->gunzip = fy_gunzip_new();
+    if (!transfer->gunzip) {
+      return fy_error_nomem(&transfer->error);
+    }
+  }
+  return FREDDY_OK;
+}
+
+/* A redirect's body is read so that the connection can be used again, and
+ * kept for the error if it is not followed; much of it is not worth either. */
+static int begin_redirect(struct fy_transfer *transfer) {
+  struct fy_headers *headers = &transfer->call->answer.headers;
+
+  fy_transfer_is_redirected(transfer);
+  if (has_no_body(transfer->call)) {
+    headers->gzip = 0;
+  } else if (headers->length > (int64_t)FY_MAX_DRAIN) {
+    return FREDDY_EREDIRECT;
+  }
+  return begin_gunzip(transfer);
+}
+
 /* The final header block is whole: what kind of body follows? */
 static int begin_body(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
@@ -123,6 +150,9 @@ static int begin_body(struct fy_transfer *transfer) {
   int success = headers->status >= 200 && headers->status <= 299;
 
   transfer->body_begun = 1;
+  if (fy_redirect_is(headers->status)) {
+    return begin_redirect(transfer);
+  }
   call->streaming = call->ask.stream && success;
   if (has_no_body(call)) {
     headers->gzip = 0;
@@ -135,16 +165,10 @@ static int begin_body(struct fy_transfer *transfer) {
                         "the answer has a Content-Encoding that was not "
                         "asked for");
   }
-  if (headers->gzip && headers->length != 0) {
-    transfer->gunzip = fy_gunzip_new();
-    if (!transfer->gunzip) {
-      return fy_error_nomem(&transfer->error);
-    }
-  }
   if (call->streaming) {
     fy_call_tell_head(call);
   }
-  return FREDDY_OK;
+  return begin_gunzip(transfer);
 }
 
 size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
@@ -177,12 +201,27 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
   return rc == FREDDY_OK ? size : 0;
 }
 
+static int take_redirect_body(struct freddy_call *call, const char *data,
+                              size_t size) {
+  struct fy_buf *body = &call->answer.body;
+
+  if (call->answer.headers.encoded_otherwise) {
+    return FREDDY_OK;
+  }
+  if (body->size + size > FY_MAX_DRAIN) {
+    return FREDDY_ETOO_LARGE;
+  }
+  return fy_buf_add(body, data, size);
+}
+
 static int take_body(void *context, const char *data, size_t size) {
   struct fy_transfer *transfer = context;
   struct freddy_call *call = transfer->call;
   int rc;
 
-  if (call->streaming) {
+  if (transfer->redirected) {
+    return take_redirect_body(call, data, size);
+  } else if (call->streaming) {
     rc = fy_call_tell_data(call, data, size);
   } else {
     rc = fy_buf_add(&call->answer.body, data, size);
@@ -207,6 +246,9 @@ size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
     return CURL_WRITEFUNC_PAUSE;
   }
   transfer->received += (int64_t)size;
+  if (transfer->redirected && transfer->received > (int64_t)FY_MAX_DRAIN) {
+    return 0;
+  }
   if (transfer->gunzip) {
     rc = fy_gunzip_feed(transfer->gunzip, data, size, take_body, transfer,
                         &transfer->error);
@@ -303,7 +345,7 @@ int fy_wire_progress(void *context, curl_off_t receive_total,
     transfer->uploaded = sent;
     fy_transfer_sent_some(transfer);
   }
-  if (transfer->call->ask.progress) {
+  if (transfer->call->ask.progress && !transfer->redirected) {
     fy_call_tell_progress(transfer->call, sent,
                           send_total > 0 ? send_total : -1, received,
                           receive_total > 0 ? receive_total : -1);

@@ -42,7 +42,7 @@ int fy_redirect_is(int status);
  *   too_many           FY_MAX_REDIRECTS were followed already
  *   insecure           from https to http, or by http to another machine
  *   cross_origin_body  another origin would get the body, or a request that
- *                      is not there to read (POST, PUT, PATCH, DELETE)
+ *                      does more than read (POST, PUT, PATCH, DELETE)
  *   body_spent         the body would have to be sent again, and cannot be
  * 303, and 301 and 302 on POST, become GET without the body (HEAD stays);
  * all others keep method and body. */

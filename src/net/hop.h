@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A redirect that is followed: the call goes on with another request. Engine
+ * thread. */
+#ifndef FY_NET_HOP_H
+#define FY_NET_HOP_H
+
+#include "freddy.h"
+
+struct freddy_call;
+
+/* The call's answer is a redirect, complete. FREDDY_OK: call->ask is now what
+ * is to be sent, the answer is gone, and the caller starts a transfer.
+ * FREDDY_EREDIRECT (`err` says why) or FREDDY_ENOMEM: nothing has changed,
+ * and the answer is what the call ends with.
+ *
+ * body_spent  1: bytes were taken from the body's reader already. */
+int fy_hop(struct freddy_call *call, int body_spent, freddy_error *err);
+
+#endif
