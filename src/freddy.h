@@ -47,7 +47,8 @@ typedef enum freddy_code {
                          bad_location, too_many, insecure, cross_origin_body,
                          body_spent, secret_in_location. The answer is there */
   FREDDY_EAUTH,       /* "auth" */
-  FREDDY_EBODY,       /* "body": a reader failed; reason reader_failed */
+  FREDDY_EBODY,       /* "body": what is sent; reason reader_failed,
+                         file_failed */
   FREDDY_EQUEUE_FULL, /* "queue_full" */
   FREDDY_ERATE_LIMITED,       /* "rate_limited": held back by a known limit */
   FREDDY_ECLOSED,             /* "closed": the client was closed */
@@ -187,7 +188,7 @@ typedef enum freddy_event_type {
   FREDDY_HEAD = 1,  /* streamed calls: status and headers are known */
   FREDDY_DATA,      /* streamed calls: a piece of the decoded body */
   FREDDY_PROGRESS,  /* calls with `progress`: the counters moved */
-  FREDDY_NEED_BODY, /* calls with `body_reader`: answer with the bytes */
+  FREDDY_NEED_BODY, /* calls with a reader: answer with its next bytes */
   FREDDY_DONE       /* the last one, always, exactly once */
 } freddy_event_type;
 
@@ -199,10 +200,15 @@ typedef struct freddy_event {
    * freddy_inbox_free, of this inbox; also when the call is freed before. */
   const char *data;
   size_t size;
-  /* FREDDY_NEED_BODY: the id to answer, and how many bytes at most. */
+  /* FREDDY_NEED_BODY: the id to answer, how many bytes at most, and which of
+   * the request's parts is asked (0: the body_reader). */
   uint32_t question;
   size_t wanted;
-  /* FREDDY_PROGRESS: bytes so far; a total is -1 while unknown. */
+  size_t part;
+  /* FREDDY_PROGRESS: bytes of the bodies so far; a total is -1 while unknown.
+   * `received` counts what a 2xx answer has on the wire, before decoding, as
+   * its total does. Neither steps back, whatever is repeated; the last event
+   * of a call that goes well has all four. */
   int64_t sent, send_total, received, receive_total;
 } freddy_event;
 
@@ -228,6 +234,30 @@ typedef enum freddy_auth {
   FREDDY_AUTH_ALWAYS       /* to another origin too: that of `path` */
 } freddy_auth;
 
+typedef enum freddy_source {
+  FREDDY_BYTES = 0, /* of memory */
+  FREDDY_FILE,
+  FREDDY_READER /* asked for by FREDDY_NEED_BODY */
+} freddy_source;
+
+/* A piece of a body that has several: they are sent one after the other, with
+ * nothing between them.
+ *
+ * A file is opened, read and closed on the I/O thread. What it is like is
+ * looked at before anything is sent; the call ends with FREDDY_EBODY and
+ * reason file_failed when it cannot be read, is no regular file, or has not
+ * the same size when it is sent.
+ *
+ * A reader is asked in its turn, one question ahead of the network, and once
+ * more after its last byte: with a `size` it must give exactly as many. A body
+ * from which a reader has been asked is never sent again. */
+typedef struct freddy_part {
+  freddy_source source;
+  const char *data; /* the bytes; a file's path; NULL for a reader */
+  int64_t size;     /* of the bytes; of what a reader will give, -1: unknown;
+                       not looked at for a file */
+} freddy_part;
+
 /* All zero but `method` and `path`. Everything is copied before
  * freddy_start returns, but `decoder`, which must outlive the process's use
  * of it (a static). */
@@ -236,10 +266,15 @@ typedef struct freddy_request {
   const char *path;           /* "/v1/models?limit=5", or a full URL */
   const char *const *headers; /* name, value, ..., NULL; win over the
                                  client's. Credential headers are refused */
-  const char *body;           /* NULL: none */
+  const char *body;           /* NULL: none. One body: this, a reader, or
+                                 parts */
   size_t body_size;
-  int body_reader;     /* 1: the body is asked for by FREDDY_NEED_BODY */
-  int64_t reader_size; /* of a reader body; -1: unknown, sent chunked */
+  int body_reader;          /* 1: the body is asked for by FREDDY_NEED_BODY */
+  int64_t reader_size;      /* of a reader body; -1: unknown, sent chunked (in
+                               HTTP/2: without a length) */
+  const freddy_part *parts; /* NULL: none. Without a length as well when one
+                               of them is of unknown size */
+  size_t part_count;        /* at most 4096 */
   freddy_auth auth;
   const char *api_key;     /* for this request, instead of the client's own;
                               NULL: the client's */
@@ -286,7 +321,7 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
 FREDDY_API void freddy_call_cancel(freddy_call *call);
 
 /* Answer a FREDDY_NEED_BODY. `data` is copied. size 0 with data not NULL is
- * the end of the body; data NULL: the reader failed, and the call ends with
+ * the end of the reader; data NULL: the reader failed, and the call ends with
  * FREDDY_EBODY. An answer to a question that is no longer asked is dropped.
  * Returns FREDDY_OK, FREDDY_EMISUSE (more than was wanted), FREDDY_ENOMEM. */
 FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,

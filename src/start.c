@@ -125,23 +125,14 @@ static int set_headers(struct fy_ask *ask, const struct freddy_client *client,
 
 static int set_body(struct fy_ask *ask, const freddy_request *req,
                     freddy_error *err) {
-  if (req->body && req->body_reader) {
-    return fy_error_set(err, FREDDY_EMISUSE, NULL,
-                        "body and body_reader: a request has one body");
+  int rc = fy_body_copy(&ask->body, req, err);
+
+  if (rc == FREDDY_OK && ask->body.sources &&
+      strcmp(ask->method, "HEAD") == 0) {
+    rc =
+        fy_error_set(err, FREDDY_EMISUSE, NULL, "body: HEAD cannot carry one");
   }
-  if (strcmp(ask->method, "HEAD") == 0 && (req->body || req->body_reader)) {
-    return fy_error_set(err, FREDDY_EMISUSE, NULL,
-                        "body: HEAD cannot carry one");
-  }
-  ask->reader = req->body_reader;
-  ask->reader_size = req->reader_size;
-  ask->has_body = req->body != NULL;
-  if (req->body) {
-    ask->body = fy_strndup(req->body, req->body_size);
-    ask->body_size = req->body_size;
-    return ask->body ? FREDDY_OK : fy_error_nomem(err);
-  }
-  return FREDDY_OK;
+  return rc;
 }
 
 static int set_credential(struct fy_ask *ask, struct freddy_client *client,

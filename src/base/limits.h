@@ -19,6 +19,7 @@ enum {
   FY_MAX_WAITING = 16384,      /* calls of one process at once */
   FY_MAX_HEADER_FIELDS = 1024, /* header fields of an answer */
   FY_MAX_REDIRECTS = 5,        /* followed for one call */
+  FY_MAX_SOURCES = 4096,       /* bytes, files, readers of one body */
   FY_MAX_JSON_DEPTH = 128
 };
 
@@ -30,7 +31,7 @@ enum {
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */
 #define FY_MAX_BUFFER (1 * FY_MIB)            /* undrained stream; an option */
 #define FY_MAX_DRAIN (64 * FY_KIB)   /* read of a redirect's own body */
-#define FY_MAX_READ (64 * FY_KIB)    /* one question to a body reader */
+#define FY_MAX_READ (64 * FY_KIB)    /* a piece of a file or a reader */
 #define FY_MAX_JSON (256 * FY_MIB)   /* a value that we write as JSON */
 #define FY_INLINE_JSON (64 * FY_KIB) /* larger: parsed on the I/O thread */
 

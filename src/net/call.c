@@ -33,6 +33,7 @@ struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
   atomic_store(&call->refs, 1);
   call->inbox = fy_inbox_ref(inbox);
   call->user = user;
+  call->progress[1] = call->progress[3] = -1; /* not known */
   fy_headers_init(&call->answer.headers, FY_MAX_HEADERS);
   return call;
 }
@@ -55,7 +56,7 @@ static void free_ask(struct fy_ask *ask) {
   fy_free(ask->method);
   fy_target_clear(&ask->target);
   fy_free(ask->headers);
-  fy_free(ask->body);
+  fy_body_clear(&ask->body);
   fy_secret_unref(ask->key);
 }
 
@@ -228,12 +229,23 @@ int fy_call_tell_data(struct freddy_call *call, const char *data,
   return rc;
 }
 
+static int64_t more(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
+/* No number steps back: what is repeated was told already. */
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total) {
   int64_t now[4] = {sent, send_total, received, receive_total};
 
   pthread_mutex_lock(&call->inbox->lock);
+  for (int i = 0; i < 4; i++) {
+    now[i] = more(now[i], call->progress[i]);
+  }
+  for (int i = 1; i < 4; i += 2) {
+    now[i] = now[i] < 0 ? -1 : more(now[i], now[i - 1]);
+  }
   if (memcmp(call->progress, now, sizeof(now)) != 0) {
     memcpy(call->progress, now, sizeof(now));
     tell(call, FY_OUT_PROGRESS);
@@ -241,12 +253,13 @@ void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
   fy_inbox_unlock(call->inbox);
 }
 
-void fy_call_ask(struct freddy_call *call, size_t wanted) {
+void fy_call_ask(struct freddy_call *call, size_t part, size_t wanted) {
   pthread_mutex_lock(&call->inbox->lock);
   if (!call->ended && !call->question_open) {
     call->question++;
     call->question_open = 1;
     call->wanted = wanted;
+    call->part = part;
     tell(call, FY_OUT_QUESTION);
   }
   fy_inbox_unlock(call->inbox);
@@ -264,6 +277,7 @@ int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk) {
     call->reply = NULL;
     rc = 1;
   } else if (call->reply_end) {
+    call->reply_end = 0;
     rc = 1;
   }
   fy_inbox_unlock(call->inbox);
@@ -366,6 +380,7 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
     event->type = FREDDY_NEED_BODY;
     event->question = call->question;
     event->wanted = call->wanted;
+    event->part = call->part;
   } else {
     call->out = 0;
     event->type = FREDDY_DONE;

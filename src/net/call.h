@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "freddy.h"
+#include "net/body.h"
 #include "net/inbox.h"
 #include "net/io_thread.h"
 #include "net/post.h"
@@ -36,11 +37,7 @@ struct fy_ask {
   struct fy_target target;
   char *headers; /* "Name: value\0" lines, then "\0" */
   size_t header_count;
-  char *body;
-  size_t body_size;
-  int has_body;
-  int reader;
-  int64_t reader_size;
+  struct fy_body body;
   int send_credential;
   struct fy_secret *key; /* instead of the client's; whole header line */
   fy_time connect, first_byte, stall, total;
@@ -95,6 +92,9 @@ struct freddy_call {
   struct fy_answer answer;   /* the host's once published */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
+  struct fy_io_job measure;
+  freddy_error unmeasured; /* why the body's size could not be found out */
+  int reader_asked;        /* 1: the body cannot be sent again */
 
   atomic_int attempts;
   atomic_int sent;
@@ -114,6 +114,7 @@ struct freddy_call {
   uint32_t question; /* the id of the last one asked */
   int question_open;
   size_t wanted;
+  size_t part;
   struct fy_chunk *reply; /* what a reader answered; NULL data: see below */
   int reply_failed;
   int reply_end;
@@ -126,7 +127,8 @@ enum {
   FY_CALL_START = 1,
   FY_CALL_CANCEL = 2,
   FY_CALL_RESUME = 4,
-  FY_CALL_ANSWER = 8
+  FY_CALL_ANSWER = 8, /* the next piece of the body is there */
+  FY_CALL_MEASURED = 16
 };
 
 struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user);
@@ -160,9 +162,10 @@ int fy_call_tell_data(struct freddy_call *call, const char *data, size_t size);
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total);
-void fy_call_ask(struct freddy_call *call, size_t wanted);
+/* Ask the reader of source `part`, unless a question is open. */
+void fy_call_ask(struct freddy_call *call, size_t part, size_t wanted);
 /* Take the reply: 1 and the chunk (owned by the caller; NULL at the end of
- * the body), 0 when there is none yet, -1 when the reader failed. */
+ * the reader), 0 when there is none yet, -1 when the reader failed. */
 int fy_call_take_reply(struct freddy_call *call, struct fy_chunk **chunk);
 
 /* The body is not wanted any more: nor is the answer to a question. */

@@ -24,6 +24,15 @@ static void total_fire(struct fy_timer *timer, fy_time now) {
   fy_call_stop(call, &err);
 }
 
+static void start(struct freddy_call *call) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (fy_transfer_start(call, 0) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fy_outcome_deliver(call, &err);
+  }
+}
+
 static void begin(struct fy_engine *engine, struct freddy_call *call) {
   freddy_error err = {.code = FREDDY_OK};
 
@@ -45,9 +54,17 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
     fy_outcome_deliver(call, &err); /* it was closed while this started */
     return;
   }
-  if (fy_transfer_start(call, 0) != FREDDY_OK) {
-    fy_error_nomem(&err);
-    fy_outcome_deliver(call, &err);
+  if (fy_upload_prepare(call)) {
+    start(call);
+  }
+}
+
+/* The I/O thread knows what the body takes. */
+static void go_on(struct freddy_call *call) {
+  if (call->unmeasured.code != FREDDY_OK) {
+    fy_outcome_deliver(call, &call->unmeasured);
+  } else {
+    start(call);
   }
 }
 
@@ -67,6 +84,9 @@ void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
   }
   if (wishes & FY_CALL_START) {
     begin(engine, call);
+  }
+  if (wishes & FY_CALL_MEASURED && call->in_flight) {
+    go_on(call);
   }
   if (wishes & (FY_CALL_RESUME | FY_CALL_ANSWER) && call->transfer) {
     fy_transfer_resume(call->transfer);

@@ -43,7 +43,7 @@ static int is_bodiless(const char *method) {
 }
 
 static int sends_body(const struct fy_ask *ask) {
-  return ask->reader || ask->has_body || !is_bodiless(ask->method);
+  return ask->body.sources || !is_bodiless(ask->method);
 }
 
 static int has_header(const struct fy_ask *ask, const char *name) {
@@ -206,27 +206,40 @@ static void set_version(struct fy_transfer *transfer) {
                    transfer->fresh ? 1L : 0L);
 }
 
+static void set_upload(struct fy_transfer *transfer) {
+  CURL *easy = transfer->easy;
+
+  fy_upload_init(&transfer->upload, transfer->call);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+  curl_easy_setopt(easy, CURLOPT_READFUNCTION, fy_wire_read);
+  curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, fy_wire_seek);
+  curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer);
+  curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
+                   (curl_off_t)transfer->call->ask.body.size);
+}
+
 static int set_body(struct fy_transfer *transfer) {
   const struct fy_ask *ask = &transfer->call->ask;
   CURL *easy = transfer->easy;
 
-  if (ask->reader) {
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, fy_wire_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, transfer);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE,
-                     (curl_off_t)ask->reader_size);
-  } else if (sends_body(ask)) {
+  if (fy_body_is_bytes(&ask->body)) {
+    /* Nothing is copied, and nothing is asked for. */
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                     (curl_off_t)ask->body_size);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body ? ask->body : "");
+                     (curl_off_t)ask->body.size);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->body.sources[0].data);
+  } else if (ask->body.sources) {
+    set_upload(transfer);
+  } else if (sends_body(ask)) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
   } else if (strcmp(ask->method, "HEAD") == 0) {
     curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     return FREDDY_OK; /* with a CUSTOMREQUEST libcurl waits for a body */
   }
   /* An upload has to be seen moving, and progress told. */
   curl_easy_setopt(easy, CURLOPT_NOPROGRESS,
-                   ask->reader || ask->has_body || ask->progress ? 0L : 1L);
+                   ask->body.sources || ask->progress ? 0L : 1L);
   if (!sends_body(ask) && strcmp(ask->method, "GET") == 0) {
     return FREDDY_OK; /* it is what a handle does by itself */
   }

@@ -369,10 +369,21 @@ static int init_curl(struct fy_engine *engine) {
   return 0;
 }
 
+/* What the I/O thread posted when nobody served it any more. */
+static void drop_posts(struct fy_engine *engine) {
+  struct fy_post *post;
+  unsigned wishes;
+
+  while ((post = take_post(engine, &wishes))) {
+    post->type->unref(post);
+  }
+}
+
 void fy_engine_destroy(struct fy_engine *engine) {
   if (!engine) {
     return;
   }
+  drop_posts(engine);
   if (!engine->transfers) {
     curl_multi_cleanup(engine->multi);
     curl_share_cleanup(engine->share);

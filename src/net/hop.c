@@ -35,7 +35,7 @@ static int decide(struct freddy_call *call, int body_spent,
   const struct fy_ask *ask = &call->ask;
   struct fy_redirect seen = {.answer = &call->answer.headers,
                              .method = ask->method,
-                             .has_body = ask->has_body || ask->reader,
+                             .has_body = ask->body.sources != NULL,
                              .body_spent = body_spent,
                              .hops = call->hops};
   struct fy_url from;
@@ -70,15 +70,8 @@ static void drop_headers(struct fy_ask *ask, const struct fy_step *step) {
 }
 
 static void drop_body(struct freddy_call *call) {
-  struct fy_ask *ask = &call->ask;
-
-  if (ask->reader) {
-    fy_call_unask(call);
-  }
-  fy_free(ask->body);
-  ask->body = NULL;
-  ask->body_size = 0;
-  ask->has_body = ask->reader = 0;
+  fy_call_unask(call);
+  fy_body_clear(&call->ask.body);
 }
 
 /* `target` and `method` (NULL: it stays) are stolen. */

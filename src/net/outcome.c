@@ -31,7 +31,7 @@ void fy_outcome_measure(struct freddy_call *call,
   stats->first_byte = seconds_of(easy, CURLINFO_STARTTRANSFER_TIME_T);
   curl_easy_getinfo(easy, CURLINFO_SIZE_UPLOAD_T, &sent);
   curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects);
-  stats->sent = sent;
+  stats->sent = fy_transfer_sent(transfer, sent);
   stats->received = transfer->received;
   stats->reused = transfer->sends > 0 && connects == 0;
   stats->http_version = call->answer.headers.http_version;
@@ -122,7 +122,12 @@ static int takes_long(struct freddy_call *call, const freddy_error *err) {
 
 void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   struct fy_answer *answer = &call->answer;
+  const freddy_stats *stats = &answer->stats;
 
+  if (call->ask.progress && is_success(call, err)) {
+    fy_call_tell_progress(call, stats->sent, stats->sent, stats->received,
+                          stats->received);
+  }
   call->failure = *err;
   answer->stats.attempts = atomic_load(&call->attempts);
   answer->stats.total =

@@ -124,7 +124,7 @@ static void transfer_free(struct fy_transfer *transfer) {
   }
   fy_easy_clear(transfer);
   fy_gunzip_free(transfer->gunzip);
-  fy_free(transfer->reading);
+  fy_upload_clear(&transfer->upload);
   if (transfer->prev) {
     transfer->prev->next = transfer->next;
   } else {
@@ -251,7 +251,7 @@ static int may_repeat(const struct fy_transfer *transfer) {
   const char *method = transfer->call->ask.method;
 
   if (!transfer->resent || transfer->fresh || transfer->answered ||
-      transfer->call->ask.reader) {
+      !fy_upload_can_replay(transfer->call)) {
     return 0;
   }
   for (const char *const *name = idempotent; *name; name++) {
@@ -293,7 +293,7 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   count_connection(transfer);
   repeat = may_repeat(transfer);
   redirected = transfer->redirected;
-  body_spent = transfer->read_total > 0;
+  body_spent = !fy_upload_can_replay(call);
   call->transfer = NULL;
   transfer_free(transfer);
   if (redirected && follow(call, body_spent, &err) == FREDDY_OK) {
@@ -303,6 +303,10 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     return;
   }
   fy_outcome_deliver(call, &err);
+}
+
+int64_t fy_transfer_sent(const struct fy_transfer *transfer, int64_t by_curl) {
+  return transfer->upload.call ? transfer->upload.given : by_curl;
 }
 
 void fy_transfer_resume(struct fy_transfer *transfer) {

@@ -9,9 +9,9 @@
 #include "freddy.h"
 #include "net/lookups.h"
 #include "net/timers.h"
+#include "net/upload.h"
 
 struct freddy_call;
-struct fy_chunk;
 struct fy_engine;
 struct fy_gunzip;
 
@@ -39,11 +39,9 @@ struct fy_transfer {
   struct fy_gunzip *gunzip;
   int64_t received; /* body bytes on the wire */
   int64_t uploaded;
-  int64_t read_total; /* from the reader */
   size_t trailer_bytes;
-  struct fy_chunk *reading; /* what a reader gave, not yet all sent */
-  size_t read_offset;
-  freddy_error error; /* why we broke it off */
+  struct fy_upload upload; /* of a body that libcurl asks for */
+  freddy_error error;      /* why we broke it off */
   char curl_text[CURL_ERROR_SIZE];
 };
 
@@ -59,6 +57,10 @@ void fy_transfer_abort(struct fy_transfer *transfer);
 
 /* libcurl has finished it: judge, then end the call or begin anew. */
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code);
+
+/* Bytes of the body that have left, of which libcurl says `by_curl`: it
+ * counts the framing of chunks, too. */
+int64_t fy_transfer_sent(const struct fy_transfer *transfer, int64_t by_curl);
 
 /* Go on after a pause. */
 void fy_transfer_resume(struct fy_transfer *transfer);

@@ -2,6 +2,7 @@
 #include "net/wire.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -260,74 +261,46 @@ size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
 
 /* --- Sending ------------------------------------------------------------ */
 
-static size_t send_some(struct fy_transfer *transfer, char *into,
-                        size_t room) {
-  struct fy_chunk *chunk = transfer->reading;
-  size_t size = chunk->size - transfer->read_offset;
-
-  if (size > room) {
-    size = room;
-  }
-  memcpy(into, chunk->data + transfer->read_offset, size);
-  transfer->read_offset += size;
-  if (transfer->read_offset == chunk->size) {
-    fy_free(chunk);
-    transfer->reading = NULL;
-  }
-  transfer->read_total += (int64_t)size;
-  return size;
-}
-
-static size_t fail_reader(struct fy_transfer *transfer, const char *how) {
-  fy_error_set(&transfer->error, FREDDY_EBODY, "reader_failed",
-               "the body's reader %s", how);
-  return CURL_READFUNC_ABORT;
-}
-
-static size_t end_body(struct fy_transfer *transfer) {
-  int64_t size = transfer->call->ask.reader_size;
-
-  if (size >= 0 && transfer->read_total != size) {
-    return fail_reader(transfer, "ended before its size");
-  }
-  return 0;
-}
-
 size_t fy_wire_read(char *data, size_t one, size_t size, void *context) {
   struct fy_transfer *transfer = context;
-  struct freddy_call *call = transfer->call;
-  int64_t whole;
+  size_t given;
 
   if (is_over(transfer)) {
     return CURL_READFUNC_ABORT;
   }
   fy_transfer_sent_some(transfer);
-  if (transfer->reading) {
-    return send_some(transfer, data, one * size);
-  }
-  whole = call->ask.reader_size;
-  if (whole >= 0 && transfer->read_total == whole) {
-    return 0;
-  }
-  switch (fy_call_take_reply(call, &transfer->reading)) {
-  case 1:
-    break;
-  case -1:
-    return fail_reader(transfer, "failed");
-  default:
-    fy_call_ask(call, FY_MAX_READ);
+  switch (fy_upload_read(&transfer->upload, data, one * size, &given,
+                         &transfer->error)) {
+  case FY_UPLOAD_GIVEN:
+    return given;
+  case FY_UPLOAD_WAIT:
     transfer->sending_paused = 1;
     return CURL_READFUNC_PAUSE;
+  default:
+    return CURL_READFUNC_ABORT;
   }
-  transfer->read_offset = 0;
-  if (!transfer->reading) {
-    return end_body(transfer);
-  }
-  if (whole >= 0 &&
-      (int64_t)transfer->reading->size > whole - transfer->read_total) {
-    return fail_reader(transfer, "ran past its size");
-  }
-  return send_some(transfer, data, one * size);
+}
+
+/* libcurl goes back to the start before it repeats a request by itself: that
+ * is ours to decide, and prereq refuses it. */
+int fy_wire_seek(void *context, curl_off_t offset, int origin) {
+  (void)context;
+  return offset == 0 && origin == SEEK_SET ? CURL_SEEKFUNC_OK
+                                           : CURL_SEEKFUNC_CANTSEEK;
+}
+
+/* What counts of the answer is what its reader gets: not the body of one that
+ * is led elsewhere, or refused. */
+static void tell_progress(const struct fy_transfer *transfer, int64_t sent) {
+  struct freddy_call *call = transfer->call;
+  const struct fy_headers *headers = &call->answer.headers;
+  int counts =
+      transfer->body_begun && headers->status >= 200 && headers->status <= 299;
+
+  fy_call_tell_progress(call, sent,
+                        call->ask.body.sources ? call->ask.body.size : 0,
+                        counts ? transfer->received : 0,
+                        counts && !has_no_body(call) ? headers->length : -1);
 }
 
 int fy_wire_progress(void *context, curl_off_t receive_total,
@@ -335,6 +308,9 @@ int fy_wire_progress(void *context, curl_off_t receive_total,
                      curl_off_t sent) {
   struct fy_transfer *transfer = context;
 
+  (void)receive_total;
+  (void)received;
+  (void)send_total;
   if (transfer->resolving) {
     return 0; /* to break it off now would join its resolver's thread */
   }
@@ -346,9 +322,7 @@ int fy_wire_progress(void *context, curl_off_t receive_total,
     fy_transfer_sent_some(transfer);
   }
   if (transfer->call->ask.progress && !transfer->redirected) {
-    fy_call_tell_progress(transfer->call, sent,
-                          send_total > 0 ? send_total : -1, received,
-                          receive_total > 0 ? receive_total : -1);
+    tell_progress(transfer, fy_transfer_sent(transfer, sent));
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 size_t fy_wire_header(char *data, size_t one, size_t size, void *context);
 size_t fy_wire_write(char *data, size_t one, size_t size, void *context);
 size_t fy_wire_read(char *data, size_t one, size_t size, void *context);
+int fy_wire_seek(void *context, curl_off_t offset, int origin);
 int fy_wire_progress(void *context, curl_off_t receive_total,
                      curl_off_t received, curl_off_t send_total,
                      curl_off_t sent);
