@@ -170,15 +170,19 @@ end)
 local REQUEST = {
   { "query", "x", 5, true },
   { "headers", "x", 5 },
-  { "body", 5, {}, noop, true },
+  { "body", 5, {}, true },
+  { "form", "a=1", 5, noop },
+  { "multipart", "x", 5, noop },
+  { "size", -1, 1.5, "1", math.huge },
+  { "on_progress", {}, "x", true },
   { "timeout", 0, "5", true },
   { "auth", "none", 1, {} },
   { "max_body", 0, 1.5, "1" },
 }
 
 local REQUEST_LATER = {
-  "retries", "idempotent", "form", "multipart", "save_to", "on_progress",
-  "stream", "size", "http_version", "cancel_on_abort",
+  "retries", "idempotent", "save_to", "stream", "http_version",
+  "cancel_on_abort",
 }
 
 describe("an option of a request", function()

@@ -3,6 +3,7 @@
 local core = require "freddy.core"
 local api = require "freddy.api"
 local auth = require "freddy.auth"
+local body = require "freddy.body"
 local errors = require "freddy.errors"
 local json = require "freddy.json"
 local misuse = require "freddy.misuse"
@@ -117,6 +118,7 @@ local function refused(self, entry, res, is_json)
 end
 
 local function failed(self, entry, raw, partial)
+  body.explain(entry, raw, redactor(self, entry))
   if partial then
     raw.attempts = raw.attempts or partial.attempts
     raw.status = partial.status
@@ -162,6 +164,16 @@ end
 
 -- --- Requests ------------------------------------------------------------
 
+local function on_event(entry, event, a, b, c, d)
+  if event == "need_body" then
+    body.answer(entry, a, b, c)
+  elseif event == "progress" and entry.on_progress then
+    task.call_hook("on_progress", entry.on_progress, {
+      sent = a, send_total = b, received = c, receive_total = d,
+    })
+  end
+end
+
 -- Post the request; it becomes the entry that is waited for.
 local function start(self, who, entry, hold)
   local ok, err = request.add_key(self, entry)
@@ -183,7 +195,10 @@ local function start(self, who, entry, hold)
     return nil, masked(self, errors.from_core(err, entry))
   end
   entry.call = call
-  entry.body, entry.headers = nil, nil
+  entry.body, entry.headers, entry.parts = nil, nil, nil
+  if entry.readers or entry.on_progress then
+    entry.on_event = on_event
+  end
   entry.secret, entry.api_key = entry.api_key, nil
   scheduler.add(id, entry, hold)
   return entry
@@ -225,12 +240,37 @@ end
 ---  repeats the name; booleans are true and false; null is left out
 ---@field headers? table as query; wins over the client's. No credentials
 ---@field json? any sent as JSON, with its Content-Type
----@field body? string sent as it is
+---@field body? string|fun(n: integer): string? sent as it is; a function is
+---  asked for the next bytes, some `n` of them, until it returns nil. It must
+---  not wait. Its body is never sent again
+---@field size? integer bytes that such a function will give; else the body is
+---  sent in chunks
+---@field form? table sent as application/x-www-form-urlencoded; as query
+---@field multipart? freddy.Part[] sent as multipart/form-data
+---@field on_progress? fun(progress: freddy.Progress) called as bytes move;
+---  must not wait
 ---@field timeout? number|false|table seconds in all, or { connect =,
 ---  first_byte =, stall =, total = }; false: none
 ---@field auth? boolean false: send no credential; true: send it to another
 ---  origin, too. By default it goes to the client's own origin only
 ---@field max_body? integer bytes of the answer at most
+
+--- A part of a multipart body: data, file or reader.
+---@class freddy.Part
+---@field name string
+---@field data? string
+---@field file? string a path; read while it is sent, off the host's thread
+---@field reader? fun(n: integer): string? as body
+---@field size? integer bytes that the reader will give
+---@field filename? string default for a file: the end of its path
+---@field content_type? string default for a file: application/octet-stream
+
+--- Bytes of the bodies so far, as they are on the wire. No number steps back.
+---@class freddy.Progress
+---@field sent integer
+---@field send_total? integer nil while it is not known
+---@field received integer of a 2xx answer
+---@field receive_total? integer
 
 ---@alias freddy.Verb fun(self: freddy.Client, path: string,
 ---  options: freddy.RequestOptions?): freddy.Response?, freddy.Error?

@@ -13,6 +13,11 @@ local core = {}
 ---@return number seconds
 function core.now() end
 
+--- Random bytes of the operating system, as hexadecimal digits.
+---@param count integer 1 to 32
+---@return string digits two for each byte
+function core.random(count) end
+
 --- Native value to JSON. The message begins with the path to what cannot be
 --- sent: `inputs[2].content: a function cannot be sent as JSON`.
 ---@param value any
@@ -114,6 +119,8 @@ local client = {}
 ---@field json? boolean parse a large JSON body off the host's thread
 ---@field reader? boolean the body is asked for by "need_body" events
 ---@field reader_size? integer of such a body; nil: sent chunked
+---@field parts? table kind, value, kind, value ... of a body that has several
+---  pieces: "bytes", string | "file", path | "reader", size (-1: unknown)
 
 --- Start sending. Never waits. The call keeps its client alive. Raises
 --- "closed" when the client or the inbox was freed.
@@ -161,8 +168,8 @@ function inbox:ready() end
 
 --- Take the next event, or nil when there is none. After the id:
 --- "head" | "data", string | "progress", sent, send_total?, received,
---- receive_total? | "need_body", question, wanted | "done". An event for
---- which Lua has no memory raises and is given again.
+--- receive_total? | "need_body", question, wanted, part | "done". An event
+--- for which Lua has no memory raises and is given again.
 ---@return integer? id
 ---@return "head"|"data"|"progress"|"need_body"|"done" event
 ---@return any ...
@@ -200,8 +207,8 @@ function call:free() end
 ---@return boolean? done
 function call:done() end
 
---- Answer a "need_body" event: the bytes, "" at the end of the body, nil when
---- the reader failed.
+--- Answer a "need_body" event: the bytes, "" at the end of the reader, nil
+--- when it failed.
 ---@param question integer
 ---@param data? string
 ---@return true? ok

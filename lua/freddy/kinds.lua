@@ -143,6 +143,10 @@ return {
   { kind = "body",
     meaning = "the request's body could not be produced",
     hint = "look at the reader function that gives the body" },
+  { kind = "body", reason = "file_failed",
+    meaning = "a file of the body cannot be read, or changed meanwhile",
+    hint = "check the path and its permissions; leave the file alone until "
+      .. "it is sent" },
   { kind = "body", reason = "reader_failed",
     meaning = "the reader raised, ended early or ran past its size",
     hint = "look at the reader function that gives the body" },

@@ -108,6 +108,12 @@ local function is_table(value)
   end
 end
 
+local function callable(value)
+  if type(value) ~= "function" then
+    return "a function"
+  end
+end
+
 local function seconds(value)
   if type(value) ~= "number" or value ~= value or value <= 0 then
     return "a number of seconds above 0, or false for no limit"
@@ -157,25 +163,27 @@ options.client = {
 
 --- The options of a request.
 options.request = {
-  query = is_table, headers = is_table, body = function(value)
-    if type(value) ~= "string" then
-      return "a string"
+  query = is_table, headers = is_table, form = is_table,
+  multipart = is_table, size = size(0), on_progress = callable,
+  body = function(value)
+    if type(value) ~= "string" and type(value) ~= "function" then
+      return "a string, or a function that returns the next bytes"
     end
   end,
   json = function() end, -- anything; the encoder judges
   timeout = timeout, auth = boolean, max_body = size(1),
-  retries = LATER, idempotent = LATER, form = LATER, multipart = LATER,
-  save_to = LATER, on_progress = LATER, stream = LATER, size = LATER,
+  retries = LATER, idempotent = LATER, save_to = LATER, stream = LATER,
   http_version = LATER, cancel_on_abort = LATER,
 }
 
 --- The options of an endpoint method: its parameters are given apart.
 options.endpoint = {}
 for name, rule in pairs(options.request) do
-  if name ~= "query" and name ~= "json" and name ~= "body" and name ~= "form"
-      and name ~= "multipart" then
-    options.endpoint[name] = rule
-  end
+  options.endpoint[name] = rule
+end
+for _, name in ipairs { "query", "json", "body", "form", "multipart",
+    "size" } do
+  options.endpoint[name] = nil
 end
 
 --- The options of client:request.
@@ -335,8 +343,33 @@ function options.number(value)
   end
 end
 
--- One value of the query as text; nil when it is left out.
-local function query_text(who, name, value)
+-- What differs between the two: a query becomes a part of the URL, where
+-- control characters have no place; a form is text of any length
+-- (application/x-www-form-urlencoded, as the URL standard serializes it).
+local QUERY = {
+  name = "query", strict = true,
+  encode = function(who, part)
+    local ok, encoded = pcall(core.encode_uri, part)
+    if not ok then
+      raise("%s: query is too long for a URL", who)
+    end
+    return encoded
+  end,
+}
+
+local function escape(char)
+  return char == " " and "+" or ("%%%02X"):format(char:byte())
+end
+
+local FORM = {
+  name = "form",
+  encode = function(_, part)
+    return (part:gsub("[^A-Za-z0-9*._-]", escape))
+  end,
+}
+
+-- One value as text; nil when it is left out.
+local function field_text(who, what, name, value)
   local kind = type(value)
   if value == nil or value == core.null then
     return nil
@@ -344,45 +377,47 @@ local function query_text(who, name, value)
     return tostring(value)
   elseif kind == "number" then
     value = options.number(value) or raise(
-      "%s: query %q must be a finite number", who, name)
+      "%s: %s %q must be a finite number", who, what.name, name)
   elseif kind ~= "string" then
-    raise("%s: query %q must be a string, a number, a boolean or an array "
-      .. "of these (got %s)", who, name, misuse.type_of(value))
-  elseif value:find("%c") then
-    raise("%s: query %q holds a control character", who, name)
+    raise("%s: %s %q must be a string, a number, a boolean or an array "
+      .. "of these (got %s)", who, what.name, name, misuse.type_of(value))
+  elseif what.strict and value:find("%c") then
+    raise("%s: %s %q holds a control character", who, what.name, name)
   end
   return value
 end
 
-local function encode(who, part)
-  local ok, encoded = pcall(core.encode_uri, part)
-  if not ok then
-    raise("%s: query is too long for a URL", who)
-  end
-  return encoded
-end
-
-local function add_query(who, out, name, value)
+local function add_field(who, what, out, name, value)
   if name == "" or name:find("%c") then
-    raise("%s: query has a name that is empty or holds a control character",
-      who)
+    raise("%s: %s has a name that is empty or holds a control character",
+      who, what.name)
   end
   if type(value) == "table" then
     if next(value) ~= nil and value[1] == nil then
-      raise("%s: query %q must be an array, not a map", who, name)
+      raise("%s: %s %q must be an array, not a map", who, what.name, name)
     end
     for i = 1, #value do
       if type(value[i]) == "table" then
-        raise("%s: query %q must not be an array of tables", who, name)
+        raise("%s: %s %q must not be an array of tables", who, what.name,
+          name)
       end
-      add_query(who, out, name, value[i])
+      add_field(who, what, out, name, value[i])
     end
     return
   end
-  local text_value = query_text(who, name, value)
+  local text_value = field_text(who, what, name, value)
   if text_value then
-    out[#out + 1] = encode(who, name) .. "=" .. encode(who, text_value)
+    out[#out + 1] = what.encode(who, name) .. "="
+      .. what.encode(who, text_value)
   end
+end
+
+local function join_fields(who, what, fields)
+  local out = {}
+  each_field(who, what.name, fields, function(name, value)
+    add_field(who, what, out, name, value)
+  end)
+  return table.concat(out, "&")
 end
 
 --- `path` with the option `query` behind it, percent-encoded.
@@ -391,15 +426,19 @@ end
 ---@param query table a map, or an array of { name, value }
 ---@return string
 function options.query(who, path, query)
-  local out = {}
-  each_field(who, "query", query, function(name, value)
-    add_query(who, out, name, value)
-  end)
-  if #out == 0 then
+  local text_value = join_fields(who, QUERY, query)
+  if text_value == "" then
     return path
   end
-  return path .. (path:find("?", 1, true) and "&" or "?")
-    .. table.concat(out, "&")
+  return path .. (path:find("?", 1, true) and "&" or "?") .. text_value
+end
+
+--- The option `form` as the body that it is.
+---@param who string
+---@param form table a map, or an array of { name, value }
+---@return string
+function options.form(who, form)
+  return join_fields(who, FORM, form)
 end
 
 options.is_integer = is_integer

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- From a path and options to the table that the core starts. Misuse raises
 --- here, at the caller's line and before anything is sent.
+local body = require "freddy.body"
 local errors = require "freddy.errors"
-local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local scheduler = require "freddy.scheduler"
@@ -10,31 +10,6 @@ local scheduler = require "freddy.scheduler"
 local request = {}
 
 local AUTH = { [true] = "always", [false] = "off" }
-
-local function has_content_type(headers)
-  for i = 1, #headers, 2 do
-    if headers[i]:lower() == "content-type" then
-      return true
-    end
-  end
-  return false
-end
-
-local function set_body(who, out, given, codec)
-  if given.json == nil then
-    out.body = given.body
-    return
-  elseif given.body ~= nil then
-    misuse.raise("%s: json and body exclude each other", who)
-  end
-  out.body = json.encode_option(who, given.json, codec)
-  local headers = out.headers or {}
-  if not has_content_type(headers) then
-    headers[#headers + 1] = "Content-Type"
-    headers[#headers + 1] = "application/json"
-  end
-  out.headers = headers
-end
 
 local function apply(client, who, out, given)
   if given.query then
@@ -48,7 +23,9 @@ local function apply(client, who, out, given)
   end
   out.auth = AUTH[given.auth]
   out.max_body = given.max_body
-  set_body(who, out, given, client.codec)
+  out.on_progress = given.on_progress
+  out.progress = given.on_progress ~= nil
+  body.set(who, out, given, client.codec)
 end
 
 --- Build a request. Its options, when there are any, have been checked.

@@ -358,6 +358,8 @@ function scheduler.poll(budget)
       .. "more (got %s)", misuse.type_of(budget))
   elseif polling then
     misuse.raise("freddy.poll was called inside freddy.poll")
+  elseif forbidden then
+    misuse.raise("freddy.poll: %s must not wait", forbidden)
   end
   scheduler.flush()
   if first > last and not (inbox and inbox:ready()) then
@@ -420,14 +422,16 @@ end
 ---@param name string what it is, for the message
 ---@param fn function
 ---@return boolean? ok nil when it yielded
----@return any ... its results, or what it raised
+---@return any ... its results; or what it raised, and its coroutine
 function scheduler.call_without_waiting(name, fn, ...)
   local before = forbidden
   local co = coroutine.create(fn)
   local function leave(ok, ...)
     forbidden = before
     if ok and co_status(co) == "suspended" then
-      return nil
+      return nil, nil, co
+    elseif not ok then
+      return false, (...), co
     end
     return ok, ...
   end

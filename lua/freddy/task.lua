@@ -111,6 +111,18 @@ local function failure(self, cause)
   })
 end
 
+--- Run a function of the user's that must not wait. What it raises is
+--- reported at the next step.
+---@param name string what it is, for the message
+---@param fn function
+function task.call_hook(name, fn, ...)
+  local ok, problem, co = scheduler.call_without_waiting(name, fn, ...)
+  if not ok then
+    local cause = ok == nil and name .. " tried to wait" or problem
+    unseen[#unseen + 1] = { err = failure({ co = co }, cause) }
+  end
+end
+
 local function is_cancelled(err)
   return errors.is_error(err) and err.kind == "cancelled"
 end

@@ -93,6 +93,7 @@ static void request_read(lua_State *L, int table, freddy_request *req,
   req->auth = auth_read(L, table);
   req->body_reader = fy_field_flag(L, table, "reader");
   req->reader_size = fy_field_count(L, table, "reader_size", -1);
+  req->parts = fy_field_parts(L, table, "parts", &req->part_count, err);
   req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   req->stream = fy_field_flag(L, table, "stream");
   req->progress = fy_field_flag(L, table, "progress");

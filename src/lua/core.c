@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "freddy_lua.h"
 #include "lua/interrupt.h"
 #include "lua/json.h"
@@ -115,6 +116,25 @@ static int l_now(lua_State *L) {
   return 1;
 }
 
+static int l_random(lua_State *L) {
+  static const char digits[] = "0123456789abcdef";
+  lua_Integer count = luaL_checkinteger(L, 1);
+  unsigned char bytes[FY_MAX_RANDOM];
+  char text[2 * FY_MAX_RANDOM];
+  int i;
+
+  luaL_argcheck(L, count > 0 && count <= FY_MAX_RANDOM, 1, "1 to 32 expected");
+  if (fy_random(bytes, (size_t)count)) {
+    return luaL_error(L, "the system gives no random bytes");
+  }
+  for (i = 0; i < count; i++) {
+    text[2 * i] = digits[bytes[i] >> 4];
+    text[2 * i + 1] = digits[bytes[i] & 15];
+  }
+  lua_pushlstring(L, text, 2 * (size_t)count);
+  return 1;
+}
+
 static int l_encode_uri(lua_State *L) {
   size_t size;
   const char *text = check_string(L, 1, &size);
@@ -164,6 +184,7 @@ static int l_header_owner(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {{"now", l_now},
+                                     {"random", l_random},
                                      {"json_encode", fy_l_json_encode},
                                      {"json_decode", fy_l_json_decode},
                                      {"json_array", fy_l_json_array},

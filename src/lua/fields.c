@@ -95,6 +95,56 @@ void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts) {
   lua_pop(L, 1);
 }
 
+/* Reads kind and value from the top of the stack. */
+static void read_part(lua_State *L, const char *name, freddy_part *part,
+                      freddy_error *err) {
+  static const char *const kinds[] = {"bytes", "file", "reader"};
+  const char *kind = lua_tostring(L, -2);
+  size_t size = 0;
+  int i;
+
+  for (i = 0; kind && i < 3 && strcmp(kind, kinds[i]) != 0; i++) {
+  }
+  part->source = (freddy_source)i;
+  part->data = NULL;
+  if (i < FREDDY_READER && lua_type(L, -1) == LUA_TSTRING) {
+    part->data = lua_tolstring(L, -1, &size);
+    part->size = (int64_t)size;
+  } else if (i != FREDDY_READER || !fy_lua_toint64(L, -1, &part->size)) {
+    luaL_error(L, "%s: kinds and values in turn expected", name);
+  }
+  if (part->source == FREDDY_FILE && has_nul(part->data, size)) {
+    fy_error_set(err, FREDDY_EMISUSE, NULL, "%s contains a NUL byte", name);
+  }
+}
+
+const freddy_part *fy_field_parts(lua_State *L, int table, const char *name,
+                                  size_t *count, freddy_error *err) {
+  freddy_part *parts;
+  int array;
+  size_t i;
+
+  *count = 0;
+  lua_getfield(L, table, name);
+  if (lua_isnil(L, -1)) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  if (!lua_istable(L, -1)) {
+    wrong_type(L, name, "table", -1);
+  }
+  array = lua_gettop(L);
+  *count = lua_rawlen(L, -1) / 2;
+  parts = lua_newuserdata(L, (*count + 1) * sizeof(*parts));
+  for (i = 0; i < *count; i++) {
+    lua_rawgeti(L, array, (int)(2 * i + 1));
+    lua_rawgeti(L, array, (int)(2 * i + 2));
+    read_part(L, name, &parts[i], err);
+    lua_pop(L, 2);
+  }
+  return parts;
+}
+
 void fy_pairs_init(lua_State *L, int table, const char *name,
                    struct fy_pairs *pairs) {
   pairs->table = 0;

@@ -32,6 +32,14 @@ int fy_field_flag(lua_State *L, int table, const char *name);
  * nothing. */
 void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts);
 
+/* A flat array { kind, value, kind, value, ... }: "bytes" and a string,
+ * "file" and a path, "reader" and its size, -1 when that is not known. NULL
+ * when the field is nil (or a path holds a NUL: `err` is filled then). Pushes
+ * two values, which must stay until the parts have been used; the strings
+ * live as long as the Lua table does not change. */
+const freddy_part *fy_field_parts(lua_State *L, int table, const char *name,
+                                  size_t *count, freddy_error *err);
+
 /* A flat array { name, value, name, value, ... }. */
 struct fy_pairs {
   int table; /* stack index of the array; 0: the field is nil */

@@ -169,7 +169,8 @@ static int push_event(lua_State *L, struct linbox *inbox) {
   case FREDDY_NEED_BODY:
     fy_lua_pushint64(L, event->question);
     fy_lua_pushint64(L, (int64_t)event->wanted);
-    return 4;
+    lua_pushinteger(L, (lua_Integer)event->part + 1);
+    return 5;
   case FREDDY_HEAD:
   case FREDDY_DONE:
     break;
