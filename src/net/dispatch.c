@@ -94,8 +94,10 @@ void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
 }
 
 void fy_call_stop(struct freddy_call *call, const freddy_error *error) {
+  freddy_error why = *error; /* it may be the transfer's */
+
   if (call->transfer) {
     fy_transfer_abort(call->transfer);
   }
-  fy_outcome_deliver(call, error);
+  fy_outcome_deliver(call, &why);
 }
