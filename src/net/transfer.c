@@ -60,6 +60,7 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
   struct fy_transfer *transfer = TRANSFER_OF(timer, byte_timer);
 
   if (transfer->error.code != FREDDY_OK) {
+    transfer->error.sent = atomic_load(&transfer->call->sent);
     fy_call_stop(transfer->call, &transfer->error);
     return;
   }
@@ -310,6 +311,8 @@ int64_t fy_transfer_sent(const struct fy_transfer *transfer, int64_t by_curl) {
 }
 
 void fy_transfer_resume(struct fy_transfer *transfer) {
+  CURLcode code;
+
   if (!in_multi(transfer) ||
       (!transfer->receiving_paused && !transfer->sending_paused)) {
     return;
@@ -317,8 +320,10 @@ void fy_transfer_resume(struct fy_transfer *transfer) {
   transfer->receiving_paused = transfer->sending_paused = 0;
   transfer->last_byte = fy_clock_now();
   /* What libcurl kept is delivered in there; when our callback fails, nothing
-   * else ends the transfer. */
-  if (curl_easy_pause(transfer->easy, CURLPAUSE_CONT) != CURLE_OK) {
+   * else ends the transfer. Without a connection it has ended meanwhile, and
+   * how is among the multi handle's messages. */
+  code = curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+  if (code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT) {
     fy_error_set(&transfer->error, FREDDY_ECUT, NULL,
                  "the transfer could not go on after a pause");
     fy_timers_set(&transfer->engine->timers, &transfer->byte_timer, 0);
