@@ -612,16 +612,9 @@ describe("a server", function()
 
     it("that never reads " .. row[1] .. " runs into first_byte", function()
       local _, err = post("never-read", nil, { timeout = {
-        first_byte = 0.2 } })
+        first_byte = 0.1 } })
       assert.equal("timeout", err.kind)
       assert.equal("first_byte", err.reason)
-    end)
-
-    it("that reads " .. row[1] .. " slowly is given the time", function()
-      -- In all it takes longer than first_byte, which each byte restarts.
-      local res = freddy.assert(post("slow-read", { n = 65536, ms = 8 },
-        { timeout = { first_byte = 0.3 } }))
-      assert.is_true(res.timing.total > 0.3)
     end)
   end
 
@@ -629,7 +622,7 @@ describe("a server", function()
     local asked = 0
     local block = ("x"):rep(65536)
     local _, err = plain:post(helper.hostile("never-read"), {
-      timeout = { first_byte = 0.2 }, body = function()
+      timeout = { first_byte = 0.1 }, body = function()
         asked = asked + #block
         return block
       end })
@@ -678,16 +671,13 @@ describe("the process", function()
     %s
   ]]
   for name, ending in pairs {
-    ["returns"] = "return", ["exits"] = "os.exit(0)",
-    ["exits and closes its state"] = "os.exit(0, true)",
-    ["raises"] = "error('end', 0)",
-    ["collects"] = "client = nil collectgarbage() collectgarbage()",
-    ["closes the client"] = "client:close()",
+    ["returns"] = "client:close()", ["exits"] = "os.exit(0)",
+    ["closes its state"] = "os.exit(0, true)",
   } do
     it("that " .. name .. " while it sends is not held up", function()
       local output, status = helper.script(SCRIPT:format(ending), {
         HOSTILE = helper.hostile_url, BODY = file(bytes(MIB)) })
-      assert.equal(name == "raises" and 1 or 0, status, output)
+      assert.equal(0, status, output)
     end)
   end
 end)
@@ -704,6 +694,18 @@ describe("64 MiB", function()
     pipe:close()
     return sum
   end
+
+  it("may take longer than first_byte, which each byte restarts", function()
+    -- The rest that the kernel holds at the end is a fifth of it.
+    local left = 32
+    local res = freddy.assert(plain:post(helper.hostile("slow-read",
+      { n = 65536, ms = 2 }), { timeout = { first_byte = 0.7 },
+      size = 32 * MIB, body = function()
+        left = left - 1
+        return left >= 0 and bytes(MIB) or nil
+      end }))
+    assert.is_true(res.timing.total > 0.7)
+  end)
 
   it("arrive as they left, from a file and from a reader", function()
     local path = os.tmpname()

@@ -125,7 +125,7 @@ describe("on_progress", function()
       end }, function(res)
       done = res
     end)
-    helper.hostile_log { scenario = "json-big", requests = 1 }
+    helper.hostile_log { scenario = "json-big", requests = 1, timeout = 5 }
     helper.eventually(function() return done end)
     local count = #reports
     assert.is_true(count >= 1)
