@@ -78,6 +78,29 @@ static void test_order(struct rig *rig) {
   freddy_call_free(call);
 }
 
+/* The reply may come at any moment of the engine's asking. */
+static void test_many_questions(struct rig *rig) {
+  enum { PIECES = 4000 };
+  freddy_request req = {
+      .method = "POST", .path = "/x", .body_reader = 1, .reader_size = -1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+  char wanted[32];
+  int given = 0;
+
+  while (rig_event(rig->inbox, &event) && event.type == FREDDY_NEED_BODY) {
+    int more = given < PIECES;
+
+    given += more;
+    CHECK_INT(
+        freddy_call_answer(call, event.question, "abcdefg", more ? 7 : 0),
+        FREDDY_OK);
+  }
+  snprintf(wanted, sizeof(wanted), "POST %d 1", 7 * PIECES);
+  CHECK_TEXT(freddy_call_body(call, NULL), wanted);
+  freddy_call_free(call);
+}
+
 struct size_row {
   const char *name;
   freddy_part parts[3];
@@ -258,6 +281,7 @@ int main(void) {
   make_file();
   rig_open(&rig, serve);
   test_order(&rig);
+  test_many_questions(&rig);
   test_sizes(&rig);
   test_misuse(&rig);
   test_replay(&rig);

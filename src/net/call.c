@@ -253,9 +253,14 @@ void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
   fy_inbox_unlock(call->inbox);
 }
 
+/* One may have come since it was last looked for. */
+static int has_reply(const struct freddy_call *call) {
+  return call->reply || call->reply_end || call->reply_failed;
+}
+
 void fy_call_ask(struct freddy_call *call, size_t part, size_t wanted) {
   pthread_mutex_lock(&call->inbox->lock);
-  if (!call->ended && !call->question_open) {
+  if (!call->ended && !call->question_open && !has_reply(call)) {
     call->question++;
     call->question_open = 1;
     call->wanted = wanted;

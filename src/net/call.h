@@ -162,7 +162,8 @@ int fy_call_tell_data(struct freddy_call *call, const char *data, size_t size);
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total);
-/* Ask the reader of source `part`, unless a question is open. */
+/* Ask the reader of source `part`, unless a question is open or its reply has
+ * not been taken. */
 void fy_call_ask(struct freddy_call *call, size_t part, size_t wanted);
 /* Take the reply: 1 and the chunk (owned by the caller; NULL at the end of
  * the reader), 0 when there is none yet, -1 when the reader failed. */
