@@ -4,6 +4,8 @@
 --- of. In each round freddy and what it is compared with run one after the
 --- other, and their ratio is the round's; printed is the median. A timing is
 --- never a pass or fail: only what breaks gives another exit code than 0.
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
 local function env(name)
   return assert(os.getenv(name), name .. " is not set: use bench/run")
 end
@@ -242,6 +244,35 @@ local function json()
   pipe:close()
 end
 
+-- --- Uploads -------------------------------------------------------------
+
+local function uploads()
+  title "Uploads (HTTP/1.1, to a server that throws them away)"
+  local function measure(kind, count, mib, width)
+    local wall, bare, before, after, most = unpack(numbers { LUA,
+      "bench/uploads.lua", kind, BASE, count, mib, width })
+    return {
+      speed = ("%.0f MiB/s"):format(count * mib / wall), bare = bare,
+      grown = after - before, most = most - bare,
+    }
+  end
+  for _, kind in ipairs { "string", "reader", "chunks", "file" } do
+    local row = measure(kind, 1000, 1, 1)
+    line(("1,000 of 1 MiB, %s, RSS grown, KiB"):format(kind), "%d",
+      row.grown, "<= 4096", row.speed)
+  end
+  for _, kind in ipairs { "reader", "chunks", "file" } do
+    local row = measure(kind, 1000, 1, 200)
+    line(("200 at once of 1 MiB, %s, KiB each"):format(kind), "%.0f",
+      row.most / 200, "<= 400", row.speed)
+  end
+  for _, kind in ipairs { "reader", "chunks", "file" } do
+    local row = measure(kind, 4, 64, 1)
+    line(("one of 64 MiB, %s, KiB above the start"):format(kind), "%d",
+      row.most, "<= 4096", row.speed)
+  end
+end
+
 -- --- While a resolver hangs ----------------------------------------------
 
 local PHASES = { "start", "poll", "cancel", "drop", "timeout" }
@@ -315,5 +346,6 @@ bursts()
 polling()
 requiring()
 json()
+uploads()
 stalled()
 others()
