@@ -103,7 +103,7 @@ static void read_part(lua_State *L, const char *name, freddy_part *part,
   size_t size = 0;
   int i;
 
-  for (i = 0; kind && i < 3 && strcmp(kind, kinds[i]) != 0; i++) {
+  for (i = 0; i < 3 && (!kind || strcmp(kind, kinds[i]) != 0); i++) {
   }
   part->source = (freddy_source)i;
   part->data = NULL;
