@@ -190,13 +190,37 @@ describe("a request", function()
       { method = "POST", path = "/v1/threads", body = "\0\1\2" }))
   end)
 
+  it("may have parts, and refuses those that cannot be sent", function()
+    for i, parts in ipairs { { "file", "a\0b" }, { "file", "" } } do
+      local call, err = client:start(inbox, i, { path = "/v1/threads",
+        method = "POST", parts = parts })
+      assert.is_nil(call)
+      assert.equal("misuse", err.kind)
+    end
+    assert(client:start(inbox, 9, { path = "/v1/threads", method = "POST",
+      parts = { "bytes", "a\0", "reader", -1, "reader", 5 } }))
+  end)
+
+  it("gives random digits", function()
+    assert.matches("^%x%x$", core.random(1))
+    assert.matches("^%x+$", core.random(32))
+    assert.equal(64, #core.random(32))
+    assert.not_equal(core.random(16), core.random(16))
+    for _, count in ipairs { 0, -1, 33 } do
+      assert.is_false(pcall(core.random, count))
+    end
+  end)
+
   it("raises for values of the wrong type", function()
     local wrong = {
       { "method", 1 }, { "path", {} }, { "body", 1 }, { "body", true },
       { "api_key", 1 }, { "auth", true }, { "auth", "never" },
       { "stream", 1 }, { "progress", "yes" }, { "json", {} },
       { "reader", 1 }, { "reader_size", -1 }, { "reader_size", "5" },
-      { "max_body", 0.5 }, { "timeout", 1 }, { "headers", { "x" } },
+      { "parts", 1 }, { "parts", { "bytes", 1 } }, { "parts", { "file", {} } },
+      { "parts", { "reader", "x" } }, { "parts", { "other", "x" } },
+      { "parts", { true, "x" } }, { "max_body", 0.5 }, { "timeout", 1 },
+      { "headers", { "x" } },
     }
     for _, case in ipairs(wrong) do
       local request = { path = "/v1/models" }
