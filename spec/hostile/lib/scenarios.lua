@@ -11,8 +11,8 @@
 
 local scenarios = {}
 
-scenarios.files = { "right", "breaks", "lengths", "heads", "coding",
-  "bodies", "reuse", "uploads", "secrets" }
+scenarios.files = { "right", "redirects", "breaks", "lengths", "heads",
+  "coding", "bodies", "reuse", "uploads", "secrets" }
 
 --- All scenarios by name.
 function scenarios.load()
