@@ -273,6 +273,25 @@ describe("a request", function()
   end)
 end)
 
+describe("a plain request", function()
+  it("has a method, a path and json, and nothing else", function()
+    local client, inbox = new_client(), new_inbox()
+    local wrong = { path = "/", body = 1, headers = "x", max_body = -1 }
+    assert.has_error(function()
+      client:start(inbox, 1, wrong)
+    end)
+    wrong.plain = true
+    assert(client:start(inbox, 1, wrong)):free()
+    for name, value in pairs { path = 1, method = {}, json = 1 } do
+      local given = { path = "/", plain = true }
+      given[name] = value
+      assert.has_error(function()
+        client:start(inbox, 2, given)
+      end)
+    end
+  end)
+end)
+
 describe("an inbox", function()
   it("is empty at first", function()
     local inbox = new_inbox()

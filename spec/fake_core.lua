@@ -120,6 +120,9 @@ function Inbox:ready()
 end
 
 function Inbox:wait()
+  if self.is_forked then
+    return false
+  end
   deliver_due(self)
   if #self.queue == 0 then
     local call = self.scheduled[1]

@@ -310,13 +310,17 @@ methods.delete = verb "delete"
 ---@field method? string default GET; in any case
 ---@field path string
 
+-- The method, the path, and the options when there are others.
 local function check_request(self, who, given)
   misuse.check_self(self, Client, who)
-  options.check(who, given, options.full)
-  if given.path == nil then
+  local count = options.check(who, given, options.full)
+  local method, path = given.method, given.path
+  if path == nil then
     misuse.raise("%s: path is required", who)
+  elseif count == (method and 2 or 1) then
+    given = nil
   end
-  return (given.method or "GET"):upper(), given.path
+  return method and method:upper() or "GET", path, given
 end
 
 --- As client:get, with the method and the path among the options.
@@ -324,8 +328,8 @@ end
 ---@return freddy.Response? response
 ---@return freddy.Error? err
 function methods:request(given)
-  local method, path = check_request(self, "client:request", given)
-  return perform(self, "client:request", method, path, given)
+  local method, path, more = check_request(self, "client:request", given)
+  return perform(self, "client:request", method, path, more)
 end
 
 --- A request that was sent with a callback.
@@ -362,12 +366,12 @@ end
 ---@param callback fun(response: freddy.Response?, err: freddy.Error?)
 ---@return freddy.Call call
 function methods:send(given, callback)
-  local method, path = check_request(self, "client:send", given)
+  local method, path, more = check_request(self, "client:send", given)
   if type(callback) ~= "function" then
     misuse.raise("client:send: the callback must be a function (got %s)",
       misuse.type_of(callback))
   end
-  local entry = request.build(self, "client:send", method, path, given)
+  local entry = request.build(self, "client:send", method, path, more)
   entry.client, entry.callback, entry.on_done = self, callback, on_done
   local ok, err = start(self, "client:send", entry, true)
   if not ok then

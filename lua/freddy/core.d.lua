@@ -108,6 +108,8 @@ local client = {}
 ---@class freddy.core.Request
 ---@field method? string GET
 ---@field path string begins with "/", or a full URL
+---@field plain? boolean there is nothing but method, path and json: the other
+---  fields are not looked at, which takes as long as to read them
 ---@field headers? string[] name, value, name, value, ...
 ---@field body? string
 ---@field auth? "default"|"off"|"always"

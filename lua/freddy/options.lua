@@ -200,11 +200,14 @@ end
 ---@param who string the function, for the message: "client:get"
 ---@param given table
 ---@param rules table one of those above
+---@return integer count how many there are
 function options.check(who, given, rules)
   if type(given) ~= "table" then
     raise("%s: options must be a table, not %s", who, misuse.type_of(given))
   end
-  for name, value in pairs(given) do
+  local count = 0
+  for name, value in next, given do
+    count = count + 1
     local rule = rules[name]
     if rule == nil then
       raise("%s: unknown option %s%s", who,
@@ -221,6 +224,7 @@ function options.check(who, given, rules)
         misuse.type_of(value))
     end
   end
+  return count
 end
 
 -- A limit as the core wants it: negative means none.

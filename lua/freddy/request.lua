@@ -44,7 +44,10 @@ function request.build(client, who, method, path, given)
   if first ~= 47 and not path:find("^[hH][tT][tT][pP][sS]?://") then
     misuse.raise('%s: the path must begin with "/", or be a full URL', who)
   end
-  local out = { method = method, path = path, json = not client.codec }
+  local out = {
+    method = method, path = path, json = not client.codec,
+    plain = given == nil, call = nil, id = nil, done = nil, task = nil, -- room
+  }
   if given then
     apply(client, who, out, given)
   end
@@ -80,7 +83,7 @@ function request.add_key(client, out)
   if not ok or options.check_secret(value) then
     return nil, key_error(client, ok, value)
   end
-  out.api_key = value
+  out.api_key, out.plain = value, nil
   return true
 end
 

@@ -80,10 +80,18 @@ function Response.__tostring(res)
   return ("freddy.response: %d (%d bytes)"):format(res.status, #res.body)
 end
 
+-- One client gets one type again and again.
+local last_type, last_is_json
+
 local function is_json_type(value)
+  if value == last_type then
+    return last_is_json
+  end
   local media = value:lower():match("^[^;%s]*")
-  return media == "application/json" or media == "text/json"
+  last_type = value
+  last_is_json = media == "application/json" or media == "text/json"
     or media:sub(-5) == "+json"
+  return last_is_json
 end
 
 --- Make the core's response table into a freddy.Response, `data` excepted.

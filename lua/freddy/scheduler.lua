@@ -278,15 +278,14 @@ function scheduler.complete(entry)
   end
 end
 
-local function dispatch(id, event, ...)
-  local entry = calls[id]
-  if event ~= "done" then
-    if entry and entry.on_event then
-      entry:on_event(event, ...)
-    end
-    return
+local function on_event(entry, event, ...)
+  if entry and entry.on_event then
+    entry:on_event(event, ...)
   end
-  local kept = held[id]
+end
+
+local function on_done(id)
+  local entry, kept = calls[id], held[id]
   if entry or kept then -- else it was dropped, and may be anywhere
     calls[id], held[id] = nil, nil
     free_count = free_count + 1
@@ -322,7 +321,11 @@ local function step()
   if not id then
     return false
   end
-  dispatch(id, event, a, b, c, d)
+  if event == "done" then
+    on_done(id)
+  else
+    on_event(calls[id], event, a, b, c, d)
+  end
   return true
 end
 
@@ -383,17 +386,18 @@ end
 --- What hosts wait with.
 ---@type freddy.Pump
 local pump = {
-  step = function()
-    return step()
-  end,
+  step = step,
   idle = function()
     scheduler.flush()
-    local box, err = scheduler.inbox()
+    local box, err = inbox, nil
+    if not box then
+      box, err = scheduler.inbox()
+    end
     if not box then
       error(err, 0)
     end
-    if first > last then
-      box:wait(1)
+    if first > last and not box:wait(1) and box:forked() then
+      forget_parent()
     end
   end,
 }

@@ -7,8 +7,10 @@
 
 enum { USUAL_HEADERS = 8 };
 
+const char fy_call_mark = 0;
+
 static struct lcall *check_call(lua_State *L) {
-  return luaL_checkudata(L, 1, FY_CALL_MT);
+  return fy_class_check(L, 1, FY_CALL_MT, sizeof(struct lcall), &fy_call_mark);
 }
 
 struct lcall *fy_call_push(lua_State *L, int owner) {
@@ -16,7 +18,9 @@ struct lcall *fy_call_push(lua_State *L, int owner) {
 
   call->handle = NULL; /* freed, and already safe for __gc */
   call->busy = 0;
+  call->class = NULL;
   luaL_setmetatable(L, FY_CALL_MT);
+  call->class = &fy_call_mark;
   if (owner) {
     fy_lua_getuservalue(L, owner);
     fy_lua_setuservalue(L, -2);
@@ -42,9 +46,10 @@ static void push_headers(lua_State *L, const freddy_call *handle) {
 
   lua_createtable(L, 2 * USUAL_HEADERS, 0); /* growing it costs more */
   for (i = 0; freddy_call_header(handle, i, &name, &value); i++) {
-    lua_pushstring(L, name);
+    /* lua_pushstring would look in its cache first, and spoil it. */
+    lua_pushlstring(L, name, strlen(name));
     lua_rawseti(L, -2, (int)(2 * i + 1));
-    lua_pushstring(L, value);
+    lua_pushlstring(L, value, strlen(value));
     lua_rawseti(L, -2, (int)(2 * i + 2));
   }
 }
@@ -210,17 +215,29 @@ static int l_call_answer(lua_State *L) {
 
 /* --- Ends --------------------------------------------------------------- */
 
-static int l_call_gc(lua_State *L) {
-  struct lcall *call = check_call(L);
+static void call_free(struct lcall *call) {
   freddy_call *handle = call->handle;
 
   call->handle = NULL; /* mark first: may be called twice */
   freddy_call_free(handle);
+}
+
+static int l_call_gc(lua_State *L) {
+  struct lcall *call = check_call(L);
+
+  call->class = NULL;
+  call_free(call);
   return 0;
 }
 
 static int l_call_free(lua_State *L) {
-  return check_call(L)->busy ? l_call_cancel(L) : l_call_gc(L);
+  struct lcall *call = check_call(L);
+
+  if (call->busy) {
+    return l_call_cancel(L);
+  }
+  call_free(call);
+  return 0;
 }
 
 static int l_call_tostring(lua_State *L) {

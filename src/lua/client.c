@@ -8,8 +8,11 @@
 
 static const char *const credential_names[] = {"none", "key", "token", NULL};
 
+const char fy_client_mark = 0;
+
 static struct lclient *check_client(lua_State *L) {
-  return luaL_checkudata(L, 1, FY_CLIENT_MT);
+  return fy_class_check(L, 1, FY_CLIENT_MT, sizeof(struct lclient),
+                        &fy_client_mark);
 }
 
 /* --- Making one --------------------------------------------------------- */
@@ -38,7 +41,9 @@ static struct lclient *client_push(lua_State *L) {
 
   client->handle = NULL;
   client->closed = 1; /* until there is a handle */
+  client->class = NULL;
   luaL_setmetatable(L, FY_CLIENT_MT);
+  client->class = &fy_client_mark;
   lua_createtable(L, 1, 0);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, 1);
@@ -83,11 +88,8 @@ static freddy_auth auth_read(lua_State *L, int table) {
   return FREDDY_AUTH_DEFAULT;
 }
 
-static void request_read(lua_State *L, int table, freddy_request *req,
-                         struct fy_pairs *headers, freddy_error *err) {
-  luaL_checkstack(L, FY_FIELDS_STACK, "too many options");
-  req->method = fy_field_text(L, table, "method", err);
-  req->path = fy_field_text(L, table, "path", err);
+static void extras_read(lua_State *L, int table, freddy_request *req,
+                        struct fy_pairs *headers, freddy_error *err) {
   req->body = fy_field_bytes(L, table, "body", &req->body_size);
   req->api_key = fy_field_text(L, table, "api_key", err);
   req->auth = auth_read(L, table);
@@ -97,16 +99,29 @@ static void request_read(lua_State *L, int table, freddy_request *req,
   req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   req->stream = fy_field_flag(L, table, "stream");
   req->progress = fy_field_flag(L, table, "progress");
-  if (fy_field_flag(L, table, "json")) {
-    req->decoder = &fy_json_decoder;
-  }
   fy_field_timeouts(L, table, &req->timeout);
   fy_pairs_init(L, table, "headers", headers);
 }
 
+/* Most requests are plain, and a field that is not there costs as much. */
+static void request_read(lua_State *L, int table, freddy_request *req,
+                         struct fy_pairs *headers, freddy_error *err) {
+  luaL_checkstack(L, FY_FIELDS_STACK, "too many options");
+  req->method = fy_field_text(L, table, "method", err);
+  req->path = fy_field_text(L, table, "path", err);
+  req->reader_size = -1;
+  if (fy_field_flag(L, table, "json")) {
+    req->decoder = &fy_json_decoder;
+  }
+  if (!fy_field_flag(L, table, "plain")) {
+    extras_read(L, table, req, headers, err);
+  }
+}
+
 static int l_client_start(lua_State *L) {
   struct lclient *client = check_client(L);
-  struct linbox *inbox = luaL_checkudata(L, 2, FY_INBOX_MT);
+  struct linbox *inbox =
+      fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
   lua_Integer id = luaL_checkinteger(L, 3);
   freddy_request req;
   freddy_error err;
@@ -117,6 +132,7 @@ static int l_client_start(lua_State *L) {
   luaL_checktype(L, 4, LUA_TTABLE);
   memset(&req, 0, sizeof(req));
   memset(&err, 0, sizeof(err));
+  memset(&headers, 0, sizeof(headers));
   request_read(L, 4, &req, &headers, &err);
   req.user = (void *)(intptr_t)id;
   call = fy_call_push(L, 1);
@@ -208,6 +224,7 @@ static int l_client_gc(lua_State *L) {
   struct lclient *client = check_client(L);
   freddy_client *handle = client->handle;
 
+  client->class = NULL;
   client->handle = NULL; /* mark first: may be called twice */
   client->closed = 1;
   freddy_client_free(handle);

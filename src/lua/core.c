@@ -33,6 +33,16 @@ void fy_class_push(lua_State *L, const char *name, const luaL_Reg *methods,
   lua_remove(L, -2);
 }
 
+void *fy_class_check(lua_State *L, int index, const char *name, size_t size,
+                     const char *mark) {
+  const char **memory = lua_touserdata(L, index);
+
+  if (memory && lua_rawlen(L, index) == size && *memory == mark) {
+    return memory;
+  }
+  return luaL_checkudata(L, index, name);
+}
+
 /* --- Errors ------------------------------------------------------------- */
 
 void fy_error_push(lua_State *L, const freddy_error *err) {

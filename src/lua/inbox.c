@@ -8,8 +8,11 @@
 /* The longest that C keeps the host from running its hooks. */
 #define SLICE 0.05
 
+const char fy_inbox_mark = 0;
+
 static struct linbox *check_inbox(lua_State *L) {
-  return luaL_checkudata(L, 1, FY_INBOX_MT);
+  return fy_class_check(L, 1, FY_INBOX_MT, sizeof(struct linbox),
+                        &fy_inbox_mark);
 }
 
 int fy_l_inbox_new(lua_State *L) {
@@ -19,6 +22,7 @@ int fy_l_inbox_new(lua_State *L) {
   memset(inbox, 0, sizeof(*inbox));
   memset(&err, 0, sizeof(err));
   luaL_setmetatable(L, FY_INBOX_MT);
+  inbox->class = &fy_inbox_mark;
   fy_interrupt_open(L);
   if (freddy_inbox_new(&inbox->handle, &err)) {
     return fy_error_return(L, &err);
@@ -205,6 +209,11 @@ static int l_inbox_close(lua_State *L) {
   return 0;
 }
 
+static int l_inbox_gc(lua_State *L) {
+  check_inbox(L)->class = NULL;
+  return l_inbox_close(L);
+}
+
 static int l_inbox_tostring(lua_State *L) {
   lua_pushstring(L, check_inbox(L)->handle ? FY_INBOX_MT ": open"
                                            : FY_INBOX_MT ": closed");
@@ -219,7 +228,7 @@ static const luaL_Reg methods[] = {{"wait", l_inbox_wait},
                                    {"close", l_inbox_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg meta[] = {{"__gc", l_inbox_close},
+static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
                                 {"__close", l_inbox_close},
                                 {"__tostring", l_inbox_tostring},
                                 {NULL, NULL}};

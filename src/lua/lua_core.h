@@ -16,13 +16,16 @@
 #define FY_INBOX_MT "freddy.inbox"
 #define FY_CALL_MT "freddy.call"
 
-/* In all three a NULL handle means freed, or never acquired. */
+/* In all three a NULL handle means freed, or never acquired, and `class` is
+ * what fy_class_check looks for, or NULL. */
 struct lclient {
+  const char *class;
   freddy_client *handle;
   int closed;
 };
 
 struct linbox {
+  const char *class;
   freddy_inbox *handle;
   freddy_event event; /* the one at hand */
   int pending;        /* 1: Lua had no memory for it; it is given again */
@@ -31,6 +34,7 @@ struct linbox {
 };
 
 struct lcall {
+  const char *class;
   freddy_call *handle;
   int busy; /* 1: what the handle lends is being copied */
 };
@@ -39,6 +43,15 @@ struct lcall {
  * table of methods. */
 void fy_class_push(lua_State *L, const char *name, const luaL_Reg *methods,
                    const luaL_Reg *meta);
+
+/* The address of a class's own byte, first in its userdata from the moment
+ * that their metatable is set until __gc: then fy_class_check needs not ask
+ * the registry, which costs more than most methods. */
+extern const char fy_client_mark, fy_inbox_mark, fy_call_mark;
+
+/* As luaL_checkudata, for userdata of `size` bytes that begin with `mark`. */
+void *fy_class_check(lua_State *L, int index, const char *name, size_t size,
+                     const char *mark);
 
 void fy_client_open(lua_State *L);
 void fy_inbox_open(lua_State *L);
