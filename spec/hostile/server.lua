@@ -18,7 +18,11 @@ local serve = require "lib.serve"
 
 local dir = assert(arg[1], "usage: server.lua DIR")
 local loop = cqueues.new()
-local shared = { scenarios = scenarios.load(), bases = {} }
+local shared = {
+  scenarios = scenarios.load(scenarios.files),
+  scenarios_h2 = scenarios.load(scenarios.files_h2),
+  bases = {},
+}
 local env = {}
 
 local function export(name, value)
@@ -105,6 +109,14 @@ local function hold_full()
   export("_FULL", host .. ":" .. port)
 end
 
+local function listen_h2(ca)
+  local key, cert = certs.server { issuer = ca }
+  export("_H2", "https://" .. listen {
+    name = "h2", handler = "h2",
+    context = certs.context(key, cert, nil, "h2"),
+  })
+end
+
 local function listen_tls()
   local ca = certs.authority("freddy hostile test CA")
   local other = certs.authority("freddy unknown test CA")
@@ -131,6 +143,7 @@ local function listen_tls()
     shared.bases["tls_" .. kind[1]:lower()] = "https://" .. address
   end
   shared.bases.tls = shared.bases.tls_ok
+  listen_h2(ca)
 
   local raw = { GARBAGE = "garbage", CLOSE = "close", RESET = "reset_late" }
   for name, handler in pairs(raw) do

@@ -72,13 +72,23 @@ function certs.server(options)
 end
 
 --- A server-side TLS context. `protocol` names one version alone; the old
---- ones need OpenSSL's lowest level of security.
-function certs.context(key, cert, protocol)
+--- ones need OpenSSL's lowest level of security. `alpn` is the protocol that
+--- it chooses where it is offered.
+function certs.context(key, cert, protocol, alpn)
   local ctx = context.new(protocol or "TLS", true)
   ctx:setPrivateKey(key)
   ctx:setCertificate(cert)
   if protocol then
     ctx:setCipherList("ALL:@SECLEVEL=0")
+  end
+  if alpn then
+    ctx:setAlpnSelect(function(_, offered)
+      for _, one in ipairs(offered) do
+        if one == alpn then
+          return one
+        end
+      end
+    end)
   end
   return ctx
 end

@@ -162,6 +162,9 @@ function conn:fin()
   self:closed("server")
 end
 
+--- Close as one that only HTTP/2 could announce.
+conn.goaway = conn.fin
+
 -- Neither cqueues nor luaossl sets socket options such as SO_LINGER;
 -- luasocket does, on any descriptor lent to it.
 local function set_option(self, name, value)

@@ -2,6 +2,8 @@
 -- luacheck: std lua54
 --- Building blocks of HTTP/1.1 messages, and of what only looks so.
 
+local text = require "lib.text"
+
 local http = {}
 
 http.reasons = {
@@ -25,11 +27,11 @@ end
 
 --- A header section: status line, lines, blank line.
 function http.head(status, lines)
-  local text = http.status_line(status)
+  local out = http.status_line(status)
   for _, line in ipairs(lines) do
-    text = text .. line .. "\r\n"
+    out = out .. line .. "\r\n"
   end
-  return text .. "\r\n"
+  return out .. "\r\n"
 end
 
 --- A right answer with its length. Optional: `status` (200), `type`
@@ -79,6 +81,23 @@ function http.head_size(message)
     end
     at = last + 1
   end
+end
+
+--- Take a target of the form /s/NAME;a=b;c=d/anything?e=f apart: the name
+--- and a map of arguments. Those within the path serve who can only choose a
+--- base URL.
+function http.parse_target(target)
+  target = target:gsub("^https?://[^/]*", "")
+  local segment, query = target:match("^/s/([^/?]*)[^?]*%??(.*)$")
+  if not segment then
+    return nil, {}
+  end
+  local name, inner = segment:match("^([^;]*);?(.*)$")
+  local args = text.query(query)
+  for key, value in pairs(text.query((inner:gsub(";", "&")))) do
+    args[key] = value
+  end
+  return text.unpercent(name), args
 end
 
 return http

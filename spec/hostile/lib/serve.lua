@@ -7,6 +7,7 @@ local conn = require "lib.conn"
 local control = require "lib.control"
 local http = require "lib.http"
 local log = require "lib.log"
+local session = require "lib.session"
 local text = require "lib.text"
 
 local serve = {}
@@ -14,22 +15,6 @@ local serve = {}
 -- How a connection may end, or go on, after a scenario.
 local endings = { keep = true, fin = true, reset = true, hold = true,
   ignore = true }
-
--- Take a target of the form /s/NAME;a=b;c=d/anything?e=f apart. Arguments
--- within the path serve those who can only choose a base URL.
-local function parse_target(request)
-  local target = request.target:gsub("^https?://[^/]*", "")
-  local segment, query = target:match("^/s/([^/?]*)[^?]*%??(.*)$")
-  if not segment then
-    return nil, {}
-  end
-  local name, inner = segment:match("^([^;]*);?(.*)$")
-  local args = text.query(query)
-  for key, value in pairs(text.query((inner:gsub(";", "&")))) do
-    args[key] = value
-  end
-  return text.unpercent(name), args
-end
 
 local function new_record(self, request, name, args)
   local record = {
@@ -47,12 +32,12 @@ local function serve_control(self, request)
   log.forget(self.entry)
   request.record = {}
   self:read_body(request)
-  self:send(control.answer(request, self.scenarios))
+  self:send(control.answer(request, self))
   return "keep"
 end
 
 local function run_scenario(self, request)
-  local name, args = parse_target(request)
+  local name, args = http.parse_target(request.target)
   local scenario = self.scenarios[name or ""]
   local record = new_record(self, request, name, args)
   if scenario and scenario.pick then
@@ -99,6 +84,14 @@ function serve.http(self)
   until how ~= "keep"
 end
 
+--- Serve HTTP/2 to who wants it, and the others as ever.
+function serve.h2(self)
+  if self.sock:checktls():getAlpnSelected() ~= "h2" then
+    return serve.http(self)
+  end
+  return session.new(self, self.scenarios_h2):serve()
+end
+
 --- Accept and say nothing.
 function serve.silent(self)
   self:hold()
@@ -130,10 +123,12 @@ function serve.reset_late(self)
 end
 
 --- Run `handler` over an accepted socket; TLS first where `context` is
---- given. `shared` is what all connections know: `scenarios`, `bases`.
+--- given. `shared` is what all connections know: `scenarios`,
+--- `scenarios_h2`, `bases`.
 function serve.run(sock, listener, shared)
   local self = conn.new(sock, listener.name)
   self.scenarios, self.bases = shared.scenarios, shared.bases
+  self.scenarios_h2 = shared.scenarios_h2
   self.entry.wire = listener.wire
   local ok, why = xpcall(function()
     if listener.context then
