@@ -2,48 +2,14 @@
 --- What a request sends: forms, readers, parts, files.
 
 local freddy = require "freddy"
+local body_util = require "spec.body_util"
 local helper = require "spec.helper"
 
 local raises = helper.raises_here
 local client, plain
 
-local MIB = 1024 * 1024
-
--- Bytes of every kind; a prime length, so that no piece looks like the next.
-local function make_block()
-  local out, seed = {}, 7
-  for i = 1, 65521 do
-    seed = (seed * 1103 + 12345) % 1048576
-    out[i] = string.char(math.floor(seed / 64) % 256)
-  end
-  return table.concat(out)
-end
-local BLOCK = make_block()
-
-local function bytes(size)
-  return BLOCK:rep(math.ceil(size / #BLOCK)):sub(1, size)
-end
-
--- A reader of `text`, in pieces of `step` bytes, or as many as are asked for.
-local function reader(text, step)
-  local at = 1
-  return function(n)
-    if at > #text then
-      return nil
-    end
-    local piece = text:sub(at, at + (step or n) - 1)
-    at = at + #piece
-    return piece
-  end
-end
-
-local function with(name, options)
-  local given = { method = "POST", path = name }
-  for key, value in pairs(options) do
-    given[key] = value
-  end
-  return given
-end
+local bytes, reader, file = body_util.bytes, body_util.reader, body_util.file
+local with, MIB = body_util.with, body_util.MIB
 
 -- What the hostile server read: the echo of a request.
 local function echo(options)
@@ -65,23 +31,6 @@ local function header(answer, name)
   end
 end
 
-local function write_file(text)
-  local path = os.tmpname()
-  local handle = assert(io.open(path, "wb"))
-  assert(handle:write(text))
-  handle:close()
-  return path
-end
-
-local files = {}
-
--- A file that is removed when the spec has ended.
-local function file(text)
-  local path = write_file(text)
-  files[#files + 1] = path
-  return path
-end
-
 setup(function()
   helper.reset()
   client = helper.client()
@@ -92,9 +41,7 @@ end)
 teardown(function()
   client:close()
   plain:close()
-  for _, path in ipairs(files) do
-    os.remove(path)
-  end
+  body_util.remove_files()
 end)
 
 describe("form", function()
@@ -475,7 +422,7 @@ describe("multipart", function()
   it("does not wait for a FIFO", function()
     local path = os.tmpname()
     os.remove(path)
-    files[#files + 1] = path
+    body_util.forget(path)
     assert(os.execute("mkfifo " .. path))
     local _, err = plain:post("/s/echo", { multipart = {
       { name = "f", file = path } } })
@@ -560,166 +507,52 @@ describe("multipart", function()
   end)
 end)
 
-describe("a server", function()
-  local BIG = bytes(3 * MIB)
-  local BODIES = {
-    { "a string", function() return { body = BIG } end },
-    { "a reader", function() return { body = reader(BIG), size = #BIG } end },
-    { "chunks", function() return { body = reader(BIG) } end },
-    { "a file", function(path)
-      return { multipart = { { name = "f", file = path } } }
-    end },
-  }
+describe("64 MiB", function()
+  if rawget(_G, "_VERSION") ~= "Lua 5.4" then
+    return -- it takes seconds: once is enough
+  end
+
   local path
 
-  setup(function()
-    path = file(BIG)
-  end)
-
-  for _, row in ipairs(BODIES) do
-    local function post(scenario, args, more)
-      local given = row[2](path)
-      given.method, given.path = "POST", helper.hostile(scenario, args)
-      for name, value in pairs(more or {}) do
-        given[name] = value
-      end
-      return plain:request(given)
-    end
-
-    it("may answer before it has read " .. row[1], function()
-      local _, err = post("early-answer")
-      assert.equal(413, err.status)
-      assert.equal("http", err.kind)
-      assert.equal("too large", err.message)
-      local res = freddy.assert(post("early-answer", { code = 200 }))
-      assert.equal(200, res.status)
-      -- Its close may overtake the answer; then that is lost to everybody.
-      _, err = post("early-answer", { ["then"] = "close" })
-      assert.truthy(err.status == 413 or err.kind == "cut", tostring(err))
-    end)
-
-    it("may end within " .. row[1], function()
-      for _, scenario in ipairs { "close-in-body", "reset-in-body" } do
-        local _, err = post(scenario, { n = 100000 })
-        assert.equal("cut", err.kind)
-        assert.is_true(err.sent)
-        assert.is_false(err.retryable)
-        assert.equal(1, err.attempts)
-      end
-    end)
-
-    it("that never reads " .. row[1] .. " runs into first_byte", function()
-      local _, err = post("never-read", nil, { timeout = {
-        first_byte = 0.1 } })
-      assert.equal("timeout", err.kind)
-      assert.equal("first_byte", err.reason)
-    end)
-  end
-
-  it("that does not read is not asked for, nor kept in memory", function()
-    local asked = 0
-    local block = ("x"):rep(65536)
-    local _, err = plain:post(helper.hostile("never-read"), {
-      timeout = { first_byte = 0.1 }, body = function()
-        asked = asked + #block
-        return block
-      end })
-    assert.equal("first_byte", err.reason)
-    assert.is_true(asked < 16 * MIB) -- what the kernel's buffers take
-  end)
-
-  it("may be left in the middle of a reader", function()
-    helper.hostile_reset()
-    local asked, answer = 0, nil
-    local call = plain:send(with(helper.hostile("slow-read", { n = 1024,
-      ms = 1, tag = "left" }), { body = function()
-      asked = asked + 1
-      return BLOCK
-    end }), function(...)
-      answer = { ... }
-    end)
-    helper.eventually(function() return asked > 5 end)
-    call:cancel()
-    helper.eventually(function() return answer end)
-    assert.equal("cancelled", answer[2].kind)
-    local before = asked
-    local log = helper.hostile_log { tag = "left", closed = 1, timeout = 5 }
-    assert.is_false(log[1].open)
-    freddy.poll()
-    assert.equal(before, asked)
-  end)
-end)
-
-describe("the process", function()
-  local SCRIPT = [[
-    local freddy = require "freddy"
-    local client = freddy.assert(freddy.new { api_key = "key-0123456789abc",
-      base_url = os.getenv "HOSTILE" })
-    local asked, path = 0, os.getenv "BODY"
-    for _, scenario in ipairs { "slow-read", "never-read", "echo" } do
-      for _ = 1, 3 do
-        client:send({ method = "POST", path = "/s/" .. scenario,
-          body = function() asked = asked + 1 return ("x"):rep(100000) end,
-          on_progress = function() end }, print)
-        client:send({ method = "POST", path = "/s/" .. scenario,
-          multipart = { { name = "f", file = path } } }, print)
-      end
-    end
-    while asked < 20 do freddy.poll() end
-    %s
-  ]]
-  for name, ending in pairs {
-    ["returns"] = "client:close()", ["exits"] = "os.exit(0)",
-    ["closes its state"] = "os.exit(0, true)",
-  } do
-    it("that " .. name .. " while it sends is not held up", function()
-      local output, status = helper.script(SCRIPT:format(ending), {
-        HOSTILE = helper.hostile_url, BODY = file(bytes(MIB)) })
-      assert.equal(0, status, output)
-    end)
-  end
-end)
-
-describe("64 MiB", function()
-  -- Once is enough: on the newest Lua, and on LuaJIT.
-  if rawget(_G, "_VERSION") ~= "Lua 5.4" and not rawget(_G, "jit") then
-    return
-  end
-
-  local function sum_of(path)
-    local pipe = assert(io.popen("sha256sum " .. path))
+  local function sum_of(...)
+    local pipe = assert(io.popen("cat " .. table.concat({ ... }, " ")
+      .. " | sha256sum"))
     local sum = pipe:read("*a"):match("^%x+")
     pipe:close()
     return sum
   end
 
-  it("may take longer than first_byte, which each byte restarts", function()
-    -- The rest that the kernel holds at the end is a fifth of it.
-    local left = 32
-    local res = freddy.assert(plain:post(helper.hostile("slow-read",
-      { n = 65536, ms = 2 }), { timeout = { first_byte = 0.7 },
-      size = 32 * MIB, body = function()
-        left = left - 1
-        return left >= 0 and bytes(MIB) or nil
-      end }))
-    assert.is_true(res.timing.total > 0.7)
-  end)
-
-  it("arrive as they left, from a file and from a reader", function()
-    local path = os.tmpname()
-    files[#files + 1] = path
-    local text = bytes(MIB)
+  setup(function()
+    path = file ""
     local handle = assert(io.open(path, "wb"))
     for _ = 1, 64 do
-      handle:write(text)
+      handle:write((bytes(MIB)))
     end
     handle:close()
-    handle = assert(io.open(path, "rb"))
-    local seen = echo { body = function(n) return handle:read(n) end }
-    handle:close()
-    assert.equal(64 * MIB, seen.body_size)
-    assert.equal(sum_of(path), seen.body_sha256)
-    seen = echo { multipart = { { name = "f", file = path } } }
-    assert.is_true(seen.body_size > 64 * MIB)
+  end)
+
+  it("arrive as they left, from a string and from readers", function()
+    local sum = sum_of(path)
+    for _, size in ipairs { false, 64 * MIB } do
+      local handle = assert(io.open(path, "rb"))
+      local seen = echo { size = size or nil, body = function(n)
+        return handle:read(n)
+      end }
+      handle:close()
+      assert.equal(64 * MIB, seen.body_size)
+      assert.equal(sum, seen.body_sha256)
+    end
+    assert.equal(sum, echo { body = bytes(MIB):rep(64) }.body_sha256)
+  end)
+
+  it("arrive as they left, from a file", function()
+    local seen = echo { multipart = { { name = "f", file = path,
+      filename = "f" } } }
+    local mark = header(seen, "content-type"):match("boundary=(.*)")
+    assert.equal(sum_of(
+      file("--" .. mark .. '\r\nContent-Disposition: form-data; name="f"; '
+        .. 'filename="f"\r\nContent-Type: application/octet-stream'
+        .. "\r\n\r\n"), path, file("\r\n--" .. mark .. "--\r\n")),
+      seen.body_sha256)
   end)
 end)
