@@ -184,6 +184,14 @@ static int check_bytes(const char *text, size_t size, freddy_error *err) {
   return rc;
 }
 
+int fy_url_split_authority(const char *text, size_t size, struct fy_url *out,
+                           freddy_error *err) {
+  struct fy_span authority = {text, size};
+  int rc = check_bytes(text, size, err);
+
+  return rc ? rc : split_authority(authority, out, err);
+}
+
 /* The length of "https://" or "http://" at the start, or 0. */
 static size_t scheme_size(const char *text, size_t size, int *https) {
   struct fy_span start = {text, 8};

@@ -33,6 +33,11 @@ struct fy_url {
 int fy_url_split(const char *text, size_t size, struct fy_url *out,
                  freddy_error *err);
 
+/* The same for "host[:port]" alone: sets the host and, where one is given,
+ * the port of `out`. */
+int fy_url_split_authority(const char *text, size_t size, struct fy_url *out,
+                           freddy_error *err);
+
 /* 1 when both have the same scheme, host (case ignored; IPv6 addresses by
  * value) and port. */
 int fy_url_same_origin(const struct fy_url *a, const struct fy_url *b);
