@@ -12,5 +12,6 @@ local check = require "checks.client"
 require "checks.answers"
 require "checks.bodies"
 require "checks.h2"
+require "checks.proxy"
 require "checks.server"
 os.exit(check.finish())

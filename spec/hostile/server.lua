@@ -117,6 +117,29 @@ local function listen_h2(ca)
   })
 end
 
+-- Characters that a URL has to encode, and Basic has not.
+local PROXY_USER, PROXY_PASSWORD = "proxy-user", "pr@xy pass/w:rd%1"
+
+local function listen_proxies(ca, other)
+  local login = PROXY_USER .. ":" .. PROXY_PASSWORD
+  export("_PROXY_USER", PROXY_USER)
+  export("_PROXY_PASSWORD", PROXY_PASSWORD)
+  export("_PROXY", listen { name = "proxy", handler = "proxy" })
+  export("_PROXY_AUTH",
+    listen { name = "proxy_auth", handler = "proxy", login = login })
+  export("_SOCKS", listen { name = "socks", handler = "socks" })
+  export("_SOCKS_AUTH",
+    listen { name = "socks_auth", handler = "socks", login = login })
+  export("_SOCKS_STALL",
+    listen { name = "socks_stall", handler = "socks", trick = "stall" })
+  for name, issuer in pairs { proxy_tls = ca, proxy_tls_unknown_ca = other } do
+    local key, cert = certs.server { issuer = issuer }
+    export("_" .. name:upper(), listen {
+      name = name, handler = "proxy", context = certs.context(key, cert),
+    })
+  end
+end
+
 local function listen_tls()
   local ca = certs.authority("freddy hostile test CA")
   local other = certs.authority("freddy unknown test CA")
@@ -144,6 +167,7 @@ local function listen_tls()
   end
   shared.bases.tls = shared.bases.tls_ok
   listen_h2(ca)
+  listen_proxies(ca, other)
 
   local raw = { GARBAGE = "garbage", CLOSE = "close", RESET = "reset_late" }
   for name, handler in pairs(raw) do

@@ -7,6 +7,7 @@ local conn = require "lib.conn"
 local control = require "lib.control"
 local http = require "lib.http"
 local log = require "lib.log"
+local proxy = require "lib.proxy"
 local session = require "lib.session"
 local text = require "lib.text"
 
@@ -122,6 +123,9 @@ function serve.reset_late(self)
   self:reset()
 end
 
+serve.proxy = proxy.http
+serve.socks = proxy.socks
+
 --- Run `handler` over an accepted socket; TLS first where `context` is
 --- given. `shared` is what all connections know: `scenarios`,
 --- `scenarios_h2`, `bases`.
@@ -129,6 +133,7 @@ function serve.run(sock, listener, shared)
   local self = conn.new(sock, listener.name)
   self.scenarios, self.bases = shared.scenarios, shared.bases
   self.scenarios_h2 = shared.scenarios_h2
+  self.listener = listener
   self.entry.wire = listener.wire
   local ok, why = xpcall(function()
     if listener.context then
