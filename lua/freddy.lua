@@ -40,8 +40,11 @@ local freddy = {
 ---@field headers? table sent with every request: a map, or an array of
 ---  { name, value }
 ---@field user_agent? string default freddy/VERSION
----@field proxy? string URL of a proxy; none by default, and none is taken
----  from the environment
+---@field proxy? string "http://user:password@host:port", or https, socks5
+---  (names are looked up here) or socks5h (by the proxy); "environment": what
+---  HTTPS_PROXY and NO_PROXY say now. None by default
+---@field no_proxy? string|string[] what is reached without the proxy: hosts,
+---  domains, addresses, ranges; "*" is everything
 ---@field ca_file? string PEM file; replaces the system's store
 ---@field max_body? integer bytes of an answer at most; default 64 MiB
 ---@field buffer? integer bytes of a stream that wait before the transfer

@@ -269,6 +269,10 @@ local function text_functions(core)
   function core.is_token(text)
     return text:find("^[%w!#$%%&'*+%-.^_`|~]+$") ~= nil
   end
+  function core.is_no_proxy(list)
+    return not list:find "[^%w.,:/*%[%] -]"
+  end
+
   function core.is_value(text)
     return not text:find("[%z\1-\8\10-\31\127]") and not text:find("^[ \t]")
       and not text:find("[ \t]$")

@@ -128,7 +128,7 @@ describe("no connection", function()
       proxy = "http://" .. helper.env "HOSTILE_CLOSED",
     }
     local _, err = lost:get "/v1/models"
-    check(err, "connect")
+    check(err, "connect", "proxy_unreachable")
     assert.is_false(err.sent)
     lost:close()
   end)

@@ -647,7 +647,7 @@ it("no misuse quotes what was given as a credential", function()
     function() freddy.new { api_key = OTHER, auth = "none" } end,
     function() freddy.new { api_key = OTHER, auth = OTHER } end,
     function() freddy.new { api_key = KEY, proxy = "http://u:" .. OTHER
-      .. "@127.0.0.1:1" } end,
+      .. "@127.0.0.1:x" } end,
     function() freddy.new(OTHER) end,
     function() freddy.new { OTHER } end,
     function() client.auth:set_api_key(bad) end,

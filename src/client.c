@@ -77,53 +77,14 @@ static int has_control(const char *text) {
   return 0;
 }
 
-/* The host and port behind the scheme; credentials would have to be kept as
- * such, and are not yet. */
-static int set_proxy_host(struct freddy_client *client, const char *authority,
-                          freddy_error *err) {
-  freddy_error why = {.code = FREDDY_OK};
-  struct fy_buf text;
-  struct fy_url url;
-  int rc;
-
-  fy_buf_init(&text, FY_MAX_URL);
-  rc = fy_buf_addf(&text, "http://%s", authority);
-  if (rc == FREDDY_OK && fy_url_split(text.data, text.size, &url, &why)) {
-    rc = fy_error_set(err, FREDDY_EMISUSE, why.reason, "proxy: %s",
-                      strcmp(why.reason, "userinfo") == 0
-                          ? "credentials in it are not supported"
-                          : "no host, or not a port");
-  } else if (rc == FREDDY_OK) {
-    client->proxy_is_literal = fy_url_is_literal(&url);
-    client->proxy_host = fy_strndup(url.host.data, url.host.size);
-    rc = client->proxy_host ? FREDDY_OK : fy_error_nomem(err);
-  } else {
-    fy_error_set(err, FREDDY_EMISUSE, NULL, "proxy: too long");
-    rc = FREDDY_EMISUSE;
-  }
-  fy_buf_clear(&text);
-  return rc;
-}
-
-static int set_proxy(struct freddy_client *client, const char *text,
+static int set_proxy(struct freddy_client *client, const freddy_options *opts,
                      freddy_error *err) {
-  static const char *const schemes[] = {"http://", "https://", "socks5://",
-                                        "socks5h://", NULL};
-  const char *const *scheme = schemes;
-  int rc;
-
-  if (!text) {
-    return FREDDY_OK;
+  if (!opts->proxy) {
+    return opts->no_proxy ? fy_error_set(err, FREDDY_EMISUSE, NULL,
+                                         "no_proxy: there is no proxy")
+                          : FREDDY_OK;
   }
-  while (*scheme && strncmp(text, *scheme, strlen(*scheme)) != 0) {
-    scheme++;
-  }
-  if (!*scheme || has_control(text) || !text[strlen(*scheme)]) {
-    return fy_error_set(err, FREDDY_EMISUSE, NULL,
-                        "proxy: not an http, https, socks5 or socks5h URL");
-  }
-  rc = set_proxy_host(client, text + strlen(*scheme), err);
-  return rc == FREDDY_OK ? fy_config_copy(text, &client->proxy, err) : rc;
+  return fy_proxy_new(opts->proxy, opts->no_proxy, &client->proxy, err);
 }
 
 static int set_ca_file(struct freddy_client *client, const char *path,
@@ -193,7 +154,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
   if ((rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
       (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&
       (rc = set_user_agent(client, opts->user_agent, err)) == FREDDY_OK &&
-      (rc = set_proxy(client, opts->proxy, err)) == FREDDY_OK &&
+      (rc = set_proxy(client, opts, err)) == FREDDY_OK &&
       (rc = set_ca_file(client, opts->ca_file, err)) == FREDDY_OK &&
       (rc = set_headers(client, opts->headers, err)) == FREDDY_OK &&
       (rc = fy_config_timeouts(&opts->timeout, err)) == FREDDY_OK &&

@@ -96,7 +96,14 @@ typedef struct freddy_options {
   const char *key_header; /* NULL: api-key */
   const char *user_agent; /* NULL: freddy/VERSION */
   const char *ca_file;    /* PEM; replaces the system's store */
-  const char *proxy;      /* NULL: none, and none from the environment */
+  const char *proxy;      /* "http://user:password@host:port", or https, socks5
+                             (looks names up here) or socks5h (there); what would
+                             end a part of it percent-encoded. NULL: none, and none
+                             from the environment */
+  const char *no_proxy;   /* what is reached without `proxy`: hosts, domains,
+                             addresses, ranges ("10.0.0.0/8"), each but a range
+                             with a port or without, or "*"; separated by
+                             commas or blanks. NULL: nothing */
   const char *const *headers; /* name, value, ..., NULL: on every request */
   freddy_timeouts timeout;
   int http1;       /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */

@@ -4,6 +4,7 @@ local core = require "freddy.core"
 local api = require "freddy.api"
 local auth = require "freddy.auth"
 local body = require "freddy.body"
+local environment = require "freddy.environment"
 local errors = require "freddy.errors"
 local json = require "freddy.json"
 local misuse = require "freddy.misuse"
@@ -459,6 +460,37 @@ local function read_environment(given, out)
   return true
 end
 
+-- proxy and no_proxy as the core wants them; the name of the environment's
+-- variable where they come from there.
+local function add_proxy(given, out)
+  local listed = given.no_proxy and options.no_proxy(given.no_proxy)
+  if listed and not given.proxy then
+    misuse.raise("freddy.new: no_proxy needs the option proxy")
+  elseif given.proxy ~= "environment" then
+    out.proxy, out.no_proxy = given.proxy, listed
+    return nil
+  end
+  local variable
+  out.proxy, out.no_proxy, variable = environment.proxy(listed)
+  return variable
+end
+
+-- The core refused the options: a mistake of the caller's, but for a proxy
+-- that came from the environment.
+local function not_made(err, variable)
+  if err.kind ~= "misuse" then
+    return nil, errors.from_core(err)
+  end
+  local what = variable and err.message:match "^proxy: (.*)$"
+  if not what then
+    misuse.raise("freddy.new: %s", err.message)
+  end
+  return nil, errors.new("connect", {
+    reason = "proxy", message = variable .. ": " .. what,
+    hint = "correct " .. variable .. ', or give proxy = "http://host:port"',
+  })
+end
+
 -- The options as the core wants them; nil, err without a credential.
 local function core_options(given)
   local key = given.api_key
@@ -466,7 +498,7 @@ local function core_options(given)
     api_key = type(key) == "string" and key or nil, token = given.token,
     base_url = given.base_url, key_header = given.key_header,
     user_agent = given.user_agent, ca_file = given.ca_file,
-    proxy = given.proxy, max_body = given.max_body, buffer = given.buffer,
+    max_body = given.max_body, buffer = given.buffer,
     http1 = given.http_version == "1.1",
   }
   if given.headers then
@@ -497,13 +529,11 @@ function client.new(given)
   if not opts then
     return nil, err
   end
+  local variable = add_proxy(given, opts)
   local handle
   handle, err = core.client(opts)
   if not handle then
-    if err.kind == "misuse" then
-      misuse.raise("freddy.new: %s", err.message)
-    end
-    return nil, errors.from_core(err)
+    return not_made(err, variable)
   end
   cores[handle] = true
   local self = {

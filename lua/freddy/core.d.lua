@@ -56,6 +56,12 @@ function core.is_token(text) end
 ---@return boolean
 function core.is_value(text) end
 
+--- Whether every entry of a list, separated by commas or blanks, may stand in
+--- `no_proxy`.
+---@param list string
+---@return boolean
+function core.is_no_proxy(list) end
+
 --- Who may set the header `name`: anybody, the credential options, or nobody
 --- but the client.
 ---@param name string
@@ -84,7 +90,8 @@ function core.header_owner(name, key_header) end
 ---@field key_header? string
 ---@field user_agent? string
 ---@field ca_file? string
----@field proxy? string
+---@field proxy? string URL, credentials included; never read from elsewhere
+---@field no_proxy? string a list as core.is_no_proxy knows it
 ---@field headers? string[] name, value, name, value, ...
 ---@field timeout? freddy.core.Timeouts
 ---@field http1? boolean

@@ -139,11 +139,21 @@ local function timeout(value)
   end
 end
 
-local function proxy(value)
-  if value == "environment" then
-    return LATER
+-- Commas and blanks separate the entries, in an array too.
+local function no_proxy(value)
+  local list = value
+  if type(value) == "table" then
+    for i = 1, #value do
+      if type(value[i]) ~= "string" then
+        return "a string, or an array of strings"
+      end
+    end
+    list = table.concat(value, ",")
   end
-  return text(value)
+  if type(list) ~= "string" or not core.is_no_proxy(list) then
+    return "hosts, domains, addresses or ranges of addresses, as a string "
+      .. "with commas or an array of strings"
+  end
 end
 
 --- The options of freddy.new.
@@ -151,7 +161,8 @@ options.client = {
   api_key = secret_or_function, token = secret,
   auth = one_of("key", "bearer", "none"),
   base_url = text, key_header = token, timeout = timeout,
-  headers = is_table, user_agent = header_value, proxy = proxy,
+  headers = is_table, user_agent = header_value, proxy = text,
+  no_proxy = no_proxy,
   ca_file = text, max_body = size(1), buffer = size(1),
   http_version = one_of("2", "1.1"), json = codec,
   refresh_token = LATER, expires_in = LATER, token_provider = LATER,
@@ -225,6 +236,13 @@ function options.check(who, given, rules)
     end
   end
   return count
+end
+
+--- The option `no_proxy`, checked, as the core wants it.
+---@param value string|string[]
+---@return string
+function options.no_proxy(value)
+  return type(value) == "table" and table.concat(value, ",") or value
 end
 
 -- A limit as the core wants it: negative means none.

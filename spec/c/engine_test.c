@@ -401,7 +401,10 @@ static void test_proxy_options(void) {
                                     "ftp://h:1",
                                     "http://",
                                     "http://h:99999",
-                                    "http://u:p@h:1",
+                                    "http://u%0a:pw@h:1",
+                                    "http://u:%zzpw@h:1",
+                                    "http://u%3a:pw@h:1",
+                                    "http://:pw@h:1",
                                     "http://h b",
                                     "http://bob:pw@proxy:99999"};
 

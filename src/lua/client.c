@@ -27,6 +27,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->user_agent = fy_field_text(L, table, "user_agent", err);
   opts->ca_file = fy_field_text(L, table, "ca_file", err);
   opts->proxy = fy_field_text(L, table, "proxy", err);
+  opts->no_proxy = fy_field_text(L, table, "no_proxy", err);
   opts->http1 = fy_field_flag(L, table, "http1");
   opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);

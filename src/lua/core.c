@@ -14,6 +14,7 @@
 #include "lua/json.h"
 #include "lua/lua_core.h"
 #include "rules/header.h"
+#include "rules/no_proxy.h"
 #include "rules/url.h"
 
 #define BOX_MT "freddy.box"
@@ -179,6 +180,14 @@ static int l_is_value(lua_State *L) {
   return 1;
 }
 
+static int l_is_no_proxy(lua_State *L) {
+  size_t size;
+  const char *list = check_string(L, 1, &size);
+
+  lua_pushboolean(L, fy_no_proxy_is_valid(list, size));
+  return 1;
+}
+
 static int l_header_owner(lua_State *L) {
   static const char *const owners[] = {"free", "credential", "ours"};
   size_t size, key_size;
@@ -202,6 +211,7 @@ static const luaL_Reg functions[] = {{"now", l_now},
                                      {"encode_uri", l_encode_uri},
                                      {"is_token", l_is_token},
                                      {"is_value", l_is_value},
+                                     {"is_no_proxy", l_is_no_proxy},
                                      {"header_owner", l_header_owner},
                                      {"inbox", fy_l_inbox_new},
                                      {"client", fy_l_client_new},

@@ -55,8 +55,7 @@ void fy_client_unref(struct freddy_client *client) {
   fy_free(client->key_header);
   fy_free(client->user_agent);
   fy_free(client->ca_file);
-  fy_free(client->proxy);
-  fy_free(client->proxy_host);
+  fy_proxy_free(client->proxy);
   fy_free(client->headers);
   pthread_mutex_destroy(&client->lock);
   fy_free(client);
@@ -186,12 +185,22 @@ static void masks_add(struct masks *masks, struct fy_secret *secret) {
   masks->count++;
 }
 
+/* The password, and user and password as Basic has them. */
+static void masks_add_proxy(struct masks *masks,
+                            const struct fy_proxy *proxy) {
+  if (proxy && proxy->basic) {
+    masks_add(masks, proxy->password);
+    masks_add(masks, proxy->basic);
+  }
+}
+
 static int masks_open(struct masks *masks, struct freddy_client *client) {
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = masks_allocate(masks, client->other_count + 1);
+  rc = masks_allocate(masks, client->other_count + 3);
   if (rc == FREDDY_OK) {
+    masks_add_proxy(masks, client->proxy);
     if (client->secret) {
       masks_add(masks, client->secret);
     }
@@ -215,7 +224,8 @@ size_t fy_client_secret_count(struct freddy_client *client) {
   size_t count;
 
   pthread_mutex_lock(&client->lock);
-  count = client->other_count + (client->secret != NULL);
+  count = client->other_count + (client->secret != NULL) +
+          (client->proxy && client->proxy->basic ? 2 : 0);
   pthread_mutex_unlock(&client->lock);
   return count;
 }

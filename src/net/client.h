@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "freddy.h"
 #include "net/post.h"
+#include "net/proxy.h"
 #include "rules/url.h"
 
 struct freddy_call;
@@ -26,10 +27,8 @@ struct freddy_client {
   char *key_header;
   char *user_agent;
   char *ca_file;
-  char *proxy;
-  char *proxy_host; /* what is looked up, where there is a proxy */
-  int proxy_is_literal;
-  char *headers; /* "Name: value\0" lines */
+  struct fy_proxy *proxy; /* NULL: none */
+  char *headers;          /* "Name: value\0" lines */
   size_t header_count;
   freddy_timeouts timeout;
   int http1;

@@ -182,13 +182,68 @@ static int set_tls(CURL *easy, const struct freddy_client *client) {
                          : FREDDY_OK;
 }
 
-/* The environment is not asked: neither for a proxy nor for exceptions. */
-static int set_proxy(CURL *easy, const struct freddy_client *client) {
-  curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-  return set_text(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "") ||
-                 set_text(easy, CURLOPT_NOPROXY, "")
+/* Basic only, and of ours: libcurl would keep copies of what it is given as
+ * name and password. The header stands in what the proxy reads, and nowhere
+ * else: in CONNECT, or beside the headers of a request that it forwards. */
+static void set_proxy_header(struct fy_transfer *transfer,
+                             const struct fy_proxy *proxy) {
+  transfer->proxy_line = fy_secret_ref(proxy->basic);
+  transfer->proxy_header.data =
+      (char *)(uintptr_t)fy_secret_text(transfer->proxy_line);
+  transfer->proxy_header.next = NULL;
+  curl_easy_setopt(transfer->easy, CURLOPT_PROXYHEADER,
+                   &transfer->proxy_header);
+}
+
+/* GSSAPI, which libcurl offers by default, would block. */
+static int set_socks(CURL *easy, const struct fy_proxy *proxy) {
+  curl_easy_setopt(easy, CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC);
+  if (!proxy->user) {
+    return FREDDY_OK;
+  }
+  return set_text(easy, CURLOPT_PROXYUSERNAME, fy_secret_text(proxy->user)) ||
+                 set_text(easy, CURLOPT_PROXYPASSWORD,
+                          fy_secret_text(proxy->password))
              ? FREDDY_ENOMEM
              : FREDDY_OK;
+}
+
+static int set_proxy_tls(CURL *easy, const struct freddy_client *client) {
+  curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
+  curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
+  curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION,
+                   (long)CURL_SSLVERSION_TLSv1_2);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+  return client->ca_file
+             ? set_text(easy, CURLOPT_PROXY_CAINFO, client->ca_file)
+             : FREDDY_OK;
+}
+
+/* The environment is not asked: neither for a proxy nor for exceptions. */
+static int set_proxy(struct fy_transfer *transfer) {
+  const struct freddy_client *client = transfer->call->client;
+  const struct fy_proxy *proxy =
+      transfer->call->ask.target.by_proxy ? client->proxy : NULL;
+  CURL *easy = transfer->easy;
+
+  if (set_text(easy, CURLOPT_PROXY, proxy ? proxy->url : "") ||
+      set_text(easy, CURLOPT_NOPROXY, "")) {
+    return FREDDY_ENOMEM;
+  }
+  if (!proxy) {
+    return FREDDY_OK;
+  }
+  if (!fy_proxy_is_http(proxy)) {
+    return set_socks(easy, proxy);
+  }
+  /* Ours are for the server, the credential above all. */
+  curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+  curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_NONE);
+  if (proxy->basic) {
+    set_proxy_header(transfer, proxy);
+  }
+  return proxy->scheme == FY_PROXY_HTTPS ? set_proxy_tls(easy, client)
+                                         : FREDDY_OK;
 }
 
 /* HTTP/2 by ALPN, and a burst waits for its first connection instead of
@@ -246,22 +301,34 @@ static int set_body(struct fy_transfer *transfer) {
   return set_text(easy, CURLOPT_CUSTOMREQUEST, ask->method);
 }
 
-/* localhost is pinned to loopback: no resolver may say otherwise. */
-static int set_resolve(struct fy_transfer *transfer) {
-  const struct fy_ask *ask = &transfer->call->ask;
+static int pin_localhost(struct fy_transfer *transfer, unsigned port) {
+  struct curl_slist *list;
   char entry[64];
 
-  if (!ask->target.localhost) {
-    return FREDDY_OK;
-  }
-  snprintf(entry, sizeof(entry), "localhost:%u:127.0.0.1,[::1]",
-           ask->target.port);
-  transfer->resolve = curl_slist_append(NULL, entry);
-  if (!transfer->resolve) {
+  snprintf(entry, sizeof(entry), "localhost:%u:127.0.0.1,[::1]", port);
+  list = curl_slist_append(transfer->resolve, entry);
+  if (!list) {
     return FREDDY_ENOMEM;
   }
-  curl_easy_setopt(transfer->easy, CURLOPT_RESOLVE, transfer->resolve);
+  transfer->resolve = list;
+  curl_easy_setopt(transfer->easy, CURLOPT_RESOLVE, list);
   return FREDDY_OK;
+}
+
+/* localhost is pinned to loopback: no resolver may say otherwise. */
+static int set_resolve(struct fy_transfer *transfer) {
+  const struct fy_target *target = &transfer->call->ask.target;
+  const struct fy_proxy *proxy = transfer->call->client->proxy;
+  int rc = FREDDY_OK;
+
+  if (target->localhost) {
+    rc = pin_localhost(transfer, target->port);
+  }
+  if (rc == FREDDY_OK && target->by_proxy &&
+      strcmp(proxy->host, "localhost") == 0) {
+    rc = pin_localhost(transfer, proxy->port);
+  }
+  return rc;
 }
 
 static void set_engine(struct fy_transfer *transfer) {
@@ -285,7 +352,7 @@ int fy_easy_setup(struct fy_transfer *transfer) {
   set_version(transfer);
   if (set_text(easy, CURLOPT_URL, call->ask.target.url) ||
       set_text(easy, CURLOPT_USERAGENT, call->client->user_agent) ||
-      set_tls(easy, call->client) || set_proxy(easy, call->client) ||
+      set_tls(easy, call->client) || set_proxy(transfer) ||
       set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
     return FREDDY_ENOMEM;
   }
@@ -297,4 +364,6 @@ void fy_easy_clear(struct fy_transfer *transfer) {
   transfer->resolve = NULL;
   fy_free(transfer->header_nodes);
   transfer->header_nodes = NULL;
+  fy_secret_unref(transfer->proxy_line);
+  transfer->proxy_line = NULL;
 }

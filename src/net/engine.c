@@ -10,6 +10,7 @@
 #include "net/cloexec.h"
 #include "net/inbox.h"
 #include "net/transfer.h"
+#include "net/tunnel.h"
 
 #if LIBCURL_VERSION_NUM >= 0x075700 && !defined(FY_FORCE_OLD_CURL)
 #define FY_HAVE_QUICK_EXIT
@@ -389,6 +390,7 @@ void fy_engine_destroy(struct fy_engine *engine) {
     curl_share_cleanup(engine->share);
     fy_lookups_clear(&engine->lookups);
   }
+  fy_tunnel_clear(engine);
   fy_poller_free(engine->poller);
   fy_timers_clear(&engine->timers);
   pthread_cond_destroy(&engine->stopped_cond);

@@ -18,6 +18,7 @@
 #include "net/timers.h"
 
 struct fy_transfer;
+struct fy_tunnel;
 
 /* Why it stops: the process exits, or freddy_shutdown. */
 enum { FY_STOP_EXIT = 1, FY_STOP_SHUTDOWN };
@@ -44,6 +45,7 @@ struct fy_engine {
   struct fy_transfer *ready_last;
   uint64_t opened_before;        /* what `opened` was at the last launch */
   struct fy_transfer *transfers; /* all, parked ones included */
+  struct fy_tunnel *tunnels;     /* the sockets to proxies */
   size_t timer_demand;           /* timers that may be armed at once */
   CURL *pool[FY_MAX_POOL];
   int pooled;

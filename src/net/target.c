@@ -19,22 +19,37 @@ static int copy_lower(const char *text, size_t size, char **out) {
   return FREDDY_OK;
 }
 
+static int is_localhost(const struct fy_target *target) {
+  return strcmp(target->host, "localhost") == 0;
+}
+
+/* What is looked up, if anything is: with socks5 it is the server's name,
+ * after the proxy's own; the two count as one look-up. */
 static int set_host(struct fy_target *target,
                     const struct freddy_client *client,
                     const struct fy_url *url) {
+  const struct fy_proxy *proxy = client->proxy;
+  int literal = fy_url_is_literal(url);
+  int rc;
+
   target->https = url->https;
   target->port = url->port;
-  if (client->proxy) {
-    target->literal = client->proxy_is_literal;
-    return copy_lower(client->proxy_host, strlen(client->proxy_host),
-                      &target->host);
+  target->by_proxy = fy_proxy_serves(proxy, url);
+  target->late_lookup =
+      target->by_proxy && proxy->scheme == FY_PROXY_SOCKS5 && !literal;
+  target->literal = literal;
+  rc = copy_lower(url->host.data, url->host.size, &target->host);
+  if (rc != FREDDY_OK || !target->by_proxy) {
+    target->localhost = rc == FREDDY_OK && is_localhost(target);
+    return rc;
   }
-  if (copy_lower(url->host.data, url->host.size, &target->host)) {
-    return FREDDY_ENOMEM;
+  target->localhost = proxy->scheme == FY_PROXY_SOCKS5 && is_localhost(target);
+  if (target->late_lookup) {
+    return FREDDY_OK;
   }
-  target->literal = fy_url_is_literal(url);
-  target->localhost = strcmp(target->host, "localhost") == 0;
-  return FREDDY_OK;
+  fy_free(target->host);
+  target->literal = proxy->literal;
+  return copy_lower(proxy->host, strlen(proxy->host), &target->host);
 }
 
 static int set_target(struct fy_target *target,

@@ -10,10 +10,13 @@
 
 struct fy_target {
   char *url;  /* absolute, ready to be sent */
-  char *host; /* lower case; what is looked up: the proxy's, if there is one */
+  char *host; /* lower case; what is looked up: mostly the proxy's, where
+                 there is one */
   int https;
-  int literal;   /* 1: no look-up needed */
-  int localhost; /* 1: pinned to loopback */
+  int literal;     /* 1: no look-up needed */
+  int localhost;   /* 1: pinned to loopback */
+  int by_proxy;    /* 1: goes through the client's proxy */
+  int late_lookup; /* 1: the name is looked up once the proxy is reached */
   unsigned port;
 };
 

@@ -13,6 +13,7 @@
 #include "net/gunzip.h"
 #include "net/hop.h"
 #include "net/outcome.h"
+#include "net/tunnel.h"
 #include "net/verdict.h"
 
 #define TRANSFER_OF(timer, member)                                     \
@@ -124,6 +125,7 @@ static void transfer_free(struct fy_transfer *transfer) {
     fy_easy_give(engine, transfer->easy);
   }
   fy_easy_clear(transfer);
+  fy_tunnel_forget(transfer);
   fy_gunzip_free(transfer->gunzip);
   fy_upload_clear(&transfer->upload);
   if (transfer->prev) {
@@ -212,6 +214,7 @@ static void park(struct fy_transfer *transfer) {
   fy_timers_unset(&transfer->engine->timers, &transfer->connect_timer);
   fy_timers_unset(&transfer->engine->timers, &transfer->byte_timer);
   fy_lookups_park(transfer);
+  fy_tunnel_break(transfer);
   transfer->call = NULL;
   atomic_fetch_add(&transfer->engine->parked, 1);
 }
@@ -281,7 +284,7 @@ static int follow(struct freddy_call *call, int body_spent,
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   struct freddy_call *call = transfer->call;
   freddy_error err = {.code = FREDDY_OK};
-  int repeat, redirected, body_spent;
+  int repeat, redirected, body_spent, misfit;
 
   curl_multi_remove_handle(transfer->engine->multi, transfer->easy);
   if (!call) {
@@ -292,11 +295,15 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   fy_verdict(transfer, code, &err);
   fy_outcome_measure(call, transfer);
   count_connection(transfer);
-  repeat = may_repeat(transfer);
+  misfit = transfer->misfit;
+  repeat = misfit || may_repeat(transfer);
   redirected = transfer->redirected;
   body_spent = !fy_upload_can_replay(call);
   call->transfer = NULL;
   transfer_free(transfer);
+  if (misfit) { /* nothing was tried yet */
+    atomic_fetch_sub(&call->attempts, 1);
+  }
   if (redirected && follow(call, body_spent, &err) == FREDDY_OK) {
     return;
   }

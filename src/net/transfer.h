@@ -14,6 +14,7 @@
 struct freddy_call;
 struct fy_engine;
 struct fy_gunzip;
+struct fy_secret;
 
 struct fy_transfer {
   struct fy_transfer *prev, *next; /* all of the engine's */
@@ -22,6 +23,8 @@ struct fy_transfer {
   struct freddy_call *call; /* NULL: parked, its call has ended */
   CURL *easy;               /* NULL until launched */
   struct curl_slist *header_nodes;
+  struct curl_slist proxy_header; /* borrows the secret below */
+  struct fy_secret *proxy_line;
   struct curl_slist *resolve;
   struct fy_lookup lookup;
   struct fy_timer connect_timer;
@@ -30,6 +33,7 @@ struct fy_transfer {
   int is_ready;   /* stands in the engine's list */
   int fresh;      /* 1: no pooled connection */
   int resolving;  /* a look-up is under way: removing would join it */
+  int misfit;     /* the connection is one of other credentials */
   int sends;      /* how often libcurl began to send; we allow one */
   int resent;     /* libcurl wanted to send again */
   int answered;   /* a byte of the answer has come */
@@ -40,6 +44,8 @@ struct fy_transfer {
   int64_t received; /* body bytes on the wire */
   int64_t uploaded;
   size_t trailer_bytes;
+  size_t connect_bytes; /* of a proxy's answer to CONNECT */
+  int connect_status;
   struct fy_upload upload; /* of a body that libcurl asks for */
   freddy_error error;      /* why we broke it off */
   char curl_text[CURL_ERROR_SIZE];

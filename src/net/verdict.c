@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "net/call.h"
+#include "net/client.h"
 #include "net/gunzip.h"
 #include "net/transfer.h"
 
@@ -29,6 +30,19 @@ static const char *certificate_reason(long verify_result) {
   }
 }
 
+static const struct fy_proxy *proxy_of(const struct fy_transfer *transfer) {
+  const struct freddy_call *call = transfer->call;
+
+  return call->ask.target.by_proxy ? call->client->proxy : NULL;
+}
+
+/* 1 when it is the proxy with which TLS was spoken last. */
+static int is_proxy_tls(const struct fy_transfer *transfer) {
+  const struct fy_proxy *proxy = proxy_of(transfer);
+
+  return proxy && proxy->scheme == FY_PROXY_HTTPS && !transfer->connect_status;
+}
+
 static const char *tls_reason(const struct fy_transfer *transfer,
                               CURLcode code) {
   long verify_result = 0;
@@ -39,23 +53,86 @@ static const char *tls_reason(const struct fy_transfer *transfer,
   if (code != CURLE_PEER_FAILED_VERIFICATION) {
     return NULL;
   }
-  curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &verify_result);
+  curl_easy_getinfo(transfer->easy,
+                    is_proxy_tls(transfer) ? CURLINFO_PROXY_SSL_VERIFYRESULT
+                                           : CURLINFO_SSL_VERIFYRESULT,
+                    &verify_result);
   /* libcurl checks the name before it keeps the chain's verdict, which is
    * still its first value, 1, then: it is the name that failed. */
   return verify_result > 1 ? certificate_reason(verify_result) : "wrong_host";
 }
 
-static int connect_failed(const struct fy_transfer *transfer,
-                          freddy_error *err, const char *text) {
-  long proxy_status = 0;
+static int tls_failed(const struct fy_transfer *transfer, CURLcode code,
+                      freddy_error *err, const char *text) {
+  const char *reason = tls_reason(transfer, code);
+  const char *url = transfer->call->ask.target.url;
+  struct fy_url parts;
 
-  curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
-  if (proxy_status >= 300) {
-    return fy_error_set(
-        err, FREDDY_ECONNECT, proxy_status == 407 ? "proxy_auth" : "proxy",
-        "the proxy refused the tunnel with status %ld", proxy_status);
+  if (is_proxy_tls(transfer)) {
+    return fy_error_set(err, FREDDY_ETLS, reason, "TLS with the proxy %s: %s",
+                        proxy_of(transfer)->host, text);
   }
-  return fy_error_set(err, FREDDY_ECONNECT, NULL, "%s", text);
+  if (fy_url_split(url, strlen(url), &parts, NULL) != FREDDY_OK) {
+    parts.host.size = 0;
+  }
+  return fy_error_set(err, FREDDY_ETLS, reason, "TLS with %.*s: %s",
+                      (int)parts.host.size, parts.host.data, text);
+}
+
+/* SOCKS5: what the proxy answered, or did not. */
+static int socks_failed(const struct fy_transfer *transfer,
+                        freddy_error *err) {
+  const char *host = proxy_of(transfer)->host;
+  const char *what;
+  long code = 0;
+
+  curl_easy_getinfo(transfer->easy, CURLINFO_PROXY_ERROR, &code);
+  switch (code) {
+  case CURLPX_RESOLVE_HOST:
+    return fy_error_set(err, FREDDY_ERESOLVE, NULL,
+                        "the server's name has no address (it is looked up "
+                        "here; with socks5h by the proxy)");
+  case CURLPX_NO_AUTH:
+  case CURLPX_USER_REJECTED:
+    return fy_error_set(err, FREDDY_ECONNECT, "proxy_auth",
+                        code == CURLPX_NO_AUTH
+                            ? "the proxy %s wants another authentication"
+                            : "the proxy %s refused the user name or password",
+                        host);
+  case CURLPX_REPLY_NOT_ALLOWED:
+    what = "does not allow this server";
+    break;
+  case CURLPX_REPLY_NETWORK_UNREACHABLE:
+  case CURLPX_REPLY_HOST_UNREACHABLE:
+  case CURLPX_REPLY_TTL_EXPIRED:
+    what = "cannot reach the server";
+    break;
+  case CURLPX_REPLY_CONNECTION_REFUSED:
+    what = "found that the server refuses connections";
+    break;
+  case CURLPX_REPLY_GENERAL_SERVER_FAILURE:
+    what = "failed";
+    break;
+  default:
+    what = "did not answer as a SOCKS5 proxy does";
+  }
+  return fy_error_set(err, FREDDY_ECONNECT, "proxy", "the proxy %s %s", host,
+                      what);
+}
+
+/* With a proxy it is the proxy that failed: whether the server can be reached
+ * it says itself. */
+static int connect_failed(const struct fy_transfer *transfer, CURLcode code,
+                          freddy_error *err, const char *text) {
+  const struct fy_proxy *proxy = proxy_of(transfer);
+  int reached = code != CURLE_COULDNT_CONNECT || strstr(text, "CONNECT");
+
+  if (!proxy) {
+    return fy_error_set(err, FREDDY_ECONNECT, NULL, "%s", text);
+  }
+  return fy_error_set(err, FREDDY_ECONNECT,
+                      reached ? "proxy" : "proxy_unreachable",
+                      "the proxy %s: %s", proxy->host, text);
 }
 
 static int headers_too_large(const struct fy_transfer *transfer) {
@@ -64,10 +141,10 @@ static int headers_too_large(const struct fy_transfer *transfer) {
 
 /* The connection broke: before the request was sent that is a failure to
  * connect, afterwards the answer is cut. */
-static int broke(const struct fy_transfer *transfer, freddy_error *err,
-                 const char *text) {
+static int broke(const struct fy_transfer *transfer, CURLcode code,
+                 freddy_error *err, const char *text) {
   if (transfer->sends == 0) {
-    return connect_failed(transfer, err, text);
+    return connect_failed(transfer, code, err, text);
   }
   if (strstr(text, "chunk")) {
     return fy_error_set(err, FREDDY_EPROTOCOL, "bad_chunk", "%s", text);
@@ -94,11 +171,17 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   switch (code) {
   case CURLE_COULDNT_RESOLVE_HOST:
   case CURLE_COULDNT_RESOLVE_PROXY:
-    fy_error_set(err, FREDDY_ERESOLVE, NULL, "%s", text);
+    if (proxy_of(transfer)) { /* libcurl calls a SOCKS proxy a host */
+      fy_error_set(err, FREDDY_ERESOLVE, "proxy", "the proxy: %s", text);
+    } else {
+      fy_error_set(err, FREDDY_ERESOLVE, NULL, "%s", text);
+    }
     break;
   case CURLE_COULDNT_CONNECT:
+    connect_failed(transfer, code, err, text);
+    break;
   case CURLE_PROXY:
-    connect_failed(transfer, err, text);
+    socks_failed(transfer, err);
     break;
   case CURLE_SSL_CONNECT_ERROR:
   case CURLE_PEER_FAILED_VERIFICATION:
@@ -109,7 +192,7 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   case CURLE_SSL_ISSUER_ERROR:
   case CURLE_SSL_INVALIDCERTSTATUS:
   case CURLE_USE_SSL_FAILED:
-    fy_error_set(err, FREDDY_ETLS, tls_reason(transfer, code), "%s", text);
+    tls_failed(transfer, code, err, text);
     break;
   case CURLE_OUT_OF_MEMORY:
     /* libcurl has a limit of its own for a header line, and this name. */
@@ -127,19 +210,26 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
                  text);
     break;
   default:
-    broke(transfer, err, text);
+    broke(transfer, code, err, text);
   }
 }
 
 /* What libcurl 7.88 returns as a success although the answer is not whole. */
 static void judge_success(const struct fy_transfer *transfer,
                           freddy_error *err) {
+  const struct fy_proxy *proxy = proxy_of(transfer);
+
   if (!transfer->call->answer.headers.complete) {
     fy_error_set(err, FREDDY_ECUT, NULL,
                  "the connection was closed within the answer's headers");
   } else if (transfer->gunzip && !fy_gunzip_complete(transfer->gunzip)) {
     fy_error_set(err, FREDDY_ECUT, NULL,
                  "the answer's gzip data ends before its end");
+  } else if (transfer->call->answer.headers.status == 407 && proxy) {
+    /* No server says that (RFC 9110 15.5.8): it forwarded nothing. */
+    fy_error_set(err, FREDDY_ECONNECT, "proxy_auth",
+                 "the proxy %s refused the request with status 407",
+                 proxy->host);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "net/engine.h"
 #include "net/gunzip.h"
 #include "net/transfer.h"
+#include "net/tunnel.h"
 #include "rules/redirect.h"
 
 /* Every callback asks: once the process exits or the call has ended, nothing
@@ -61,20 +62,32 @@ static curl_socket_t open_socket(const struct curl_sockaddr *address) {
 curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
                                   struct curl_sockaddr *address) {
   struct fy_transfer *transfer = context;
+  curl_socket_t fd;
 
   (void)purpose;
-  end_lookup(transfer);
+  if (is_over(transfer) || !transfer->call->ask.target.late_lookup) {
+    end_lookup(transfer);
+  } else {
+    transfer->resolving = 0; /* the proxy's; the server's is to come */
+  }
   if (is_over(transfer)) {
     return CURL_SOCKET_BAD;
   }
   atomic_fetch_add(&transfer->engine->opened, 1);
-  return open_socket(address);
+  fd = open_socket(address);
+  if (fd >= 0 && transfer->call->ask.target.by_proxy &&
+      fy_tunnel_opened(transfer, fd) != FREDDY_OK) {
+    close(fd);
+    fd = CURL_SOCKET_BAD;
+  }
+  return fd;
 }
 
 /* The poller forgets it first: its number may be someone's again at once. */
 int fy_wire_close_socket(void *context, curl_socket_t fd) {
   struct fy_engine *engine = context;
 
+  fy_tunnel_closed(engine, fd);
   fy_poller_watch(engine->poller, fd, 0);
   return close(fd);
 }
@@ -89,9 +102,12 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
   (void)to_ip;
   (void)from_ip;
   (void)to_port;
-  (void)from_port;
   end_lookup(transfer);
   if (is_over(transfer)) {
+    return CURL_PREREQFUNC_ABORT;
+  }
+  if (!fy_tunnel_fits(transfer, from_port)) {
+    transfer->misfit = 1;
     return CURL_PREREQFUNC_ABORT;
   }
   if (transfer->sends++) {
@@ -136,9 +152,6 @@ static int begin_redirect(struct fy_transfer *transfer) {
   struct fy_headers *headers = &transfer->call->answer.headers;
 
   fy_transfer_is_redirected(transfer);
-  if (transfer->sending_paused) {
-    return FREDDY_EREDIRECT; /* half a request: its connection is lost */
-  }
   if (has_no_body(transfer->call)) {
     headers->gzip = 0;
   } else if (headers->length > (int64_t)FY_MAX_DRAIN) {
@@ -185,6 +198,9 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
   if (is_over(transfer)) {
     return 0;
   }
+  if (!transfer->sends) { /* a proxy's answer to CONNECT */
+    return fy_tunnel_header(transfer, data, size) ? size : 0;
+  }
   fy_transfer_got_some(transfer);
   headers = &call->answer.headers;
   if (headers->complete) {
@@ -205,21 +221,17 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
   return rc == FREDDY_OK ? size : 0;
 }
 
-/* What does not fit is read all the same, unless gzip makes it up. */
-static int take_redirect_body(struct fy_transfer *transfer, const char *data,
+static int take_redirect_body(struct freddy_call *call, const char *data,
                               size_t size) {
-  struct fy_answer *answer = &transfer->call->answer;
-  int rc = FREDDY_OK;
+  struct fy_buf *body = &call->answer.body;
 
-  if (answer->body.size + size > FY_MAX_DRAIN) {
-    rc = FREDDY_ETOO_LARGE;
-  } else if (!answer->headers.encoded_otherwise) {
-    rc = fy_buf_add(&answer->body, data, size);
+  if (call->answer.headers.encoded_otherwise) {
+    return FREDDY_OK;
   }
-  if (rc == FREDDY_ENOMEM) {
-    return fy_error_nomem(&transfer->error);
+  if (body->size + size > FY_MAX_DRAIN) {
+    return FREDDY_ETOO_LARGE;
   }
-  return transfer->gunzip ? rc : FREDDY_OK;
+  return fy_buf_add(body, data, size);
 }
 
 static int take_body(void *context, const char *data, size_t size) {
@@ -228,7 +240,7 @@ static int take_body(void *context, const char *data, size_t size) {
   int rc;
 
   if (transfer->redirected) {
-    return take_redirect_body(transfer, data, size);
+    return take_redirect_body(call, data, size);
   } else if (call->streaming) {
     rc = fy_call_tell_data(call, data, size);
   } else {
