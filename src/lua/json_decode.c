@@ -6,7 +6,7 @@
 
 #include "base/limits.h"
 #include "lua/json.h"
-#include "lua/json_parse.h"
+#include "rules/json.h"
 
 #define DOCUMENT_MT "freddy.json_document"
 
@@ -192,3 +192,15 @@ int fy_l_json_decode(lua_State *L) {
   text = lua_tolstring(L, 1, &size);
   return fy_json_push_text(L, text, size);
 }
+
+/* --- Off the host's thread ----------------------------------------------- */
+
+static void *decode(const char *body, size_t size, freddy_error *err) {
+  return fy_json_parse(body, size, err);
+}
+
+static void release(void *document) {
+  json_decref(document);
+}
+
+const freddy_decoder fy_json_decoder = {decode, release, FY_INLINE_JSON};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lua/json_parse.h"
+#include "rules/json.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "lua/json.h"
 
 #define PARSE_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
@@ -219,13 +218,3 @@ json_t *fy_json_parse(const char *text, size_t size, freddy_error *err) {
   }
   return document;
 }
-
-static void *decode(const char *body, size_t size, freddy_error *err) {
-  return fy_json_parse(body, size, err);
-}
-
-static void release(void *document) {
-  json_decref(document);
-}
-
-const freddy_decoder fy_json_decoder = {decode, release, FY_INLINE_JSON};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON text to a jansson document. Knows no Lua; any thread. */
-#ifndef FY_LUA_JSON_PARSE_H
-#define FY_LUA_JSON_PARSE_H
+#ifndef FY_RULES_JSON_H
+#define FY_RULES_JSON_H
 
 #include <jansson.h>
 
