@@ -24,6 +24,9 @@ static int check_secrets(struct freddy_call *call, const struct fy_step *step,
   size = fy_client_redact(call->client, copy, step->text.size);
   clean = size == step->text.size && memcmp(copy, step->text.data, size) == 0;
   fy_free(copy);
+  if (size == 0) { /* nothing is left of it where the redactor cannot look */
+    return fy_error_nomem(err);
+  }
   return clean ? FREDDY_OK
                : fy_error_set(err, FREDDY_EREDIRECT, "secret_in_location",
                               "a redirect that would hand a credential to "

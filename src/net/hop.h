@@ -13,7 +13,7 @@ struct freddy_call;
  * FREDDY_EREDIRECT (`err` says why) or FREDDY_ENOMEM: nothing has changed,
  * and the answer is what the call ends with.
  *
- * body_spent  1: bytes were taken from the body's reader already. */
+ * body_spent  1: the body cannot be sent again (fy_upload_can_replay). */
 int fy_hop(struct freddy_call *call, int body_spent, freddy_error *err);
 
 #endif

@@ -152,6 +152,9 @@ static int begin_redirect(struct fy_transfer *transfer) {
   struct fy_headers *headers = &transfer->call->answer.headers;
 
   fy_transfer_is_redirected(transfer);
+  if (transfer->sending_paused) {
+    return FREDDY_EREDIRECT; /* half a request: its connection is lost */
+  }
   if (has_no_body(transfer->call)) {
     headers->gzip = 0;
   } else if (headers->length > (int64_t)FY_MAX_DRAIN) {
@@ -221,17 +224,21 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
   return rc == FREDDY_OK ? size : 0;
 }
 
-static int take_redirect_body(struct freddy_call *call, const char *data,
+/* What does not fit is read all the same, unless gzip makes it up. */
+static int take_redirect_body(struct fy_transfer *transfer, const char *data,
                               size_t size) {
-  struct fy_buf *body = &call->answer.body;
+  struct fy_answer *answer = &transfer->call->answer;
+  int rc = FREDDY_OK;
 
-  if (call->answer.headers.encoded_otherwise) {
-    return FREDDY_OK;
+  if (answer->body.size + size > FY_MAX_DRAIN) {
+    rc = FREDDY_ETOO_LARGE;
+  } else if (!answer->headers.encoded_otherwise) {
+    rc = fy_buf_add(&answer->body, data, size);
   }
-  if (body->size + size > FY_MAX_DRAIN) {
-    return FREDDY_ETOO_LARGE;
+  if (rc == FREDDY_ENOMEM) {
+    return fy_error_nomem(&transfer->error);
   }
-  return fy_buf_add(body, data, size);
+  return transfer->gunzip ? rc : FREDDY_OK;
 }
 
 static int take_body(void *context, const char *data, size_t size) {
@@ -240,7 +247,7 @@ static int take_body(void *context, const char *data, size_t size) {
   int rc;
 
   if (transfer->redirected) {
-    return take_redirect_body(call, data, size);
+    return take_redirect_body(transfer, data, size);
   } else if (call->streaming) {
     rc = fy_call_tell_data(call, data, size);
   } else {

@@ -17,7 +17,7 @@ struct fy_redirect {
   const struct fy_url *from;
   const char *method;
   int has_body;
-  int body_spent; /* 1: it was read from, and cannot be read again */
+  int body_spent; /* 1: its reader was asked, and cannot be once more */
   int hops;       /* redirects followed before this one */
 };
 
