@@ -198,6 +198,8 @@ local outcomes = {
   { "redirect", { to = "/s/ok" }, 200 },
   { "redirect", {}, "redirect", "no_location" },
   { "redirect-loop", {}, "redirect", "too_many" },
+  { "redirect-body", { kind = "endless" }, 200 },
+  { "redirect-early", {}, 200 },
 }
 
 local function name_of(row)

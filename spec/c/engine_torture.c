@@ -18,7 +18,6 @@ static int serve(struct loopback *server, int fd,
   const char *path = strrchr(req->path, '/'); /* a proxy gets a full URL */
   char text[256];
 
-  (void)server;
   (void)nth;
   path = path ? path : "";
   if (strcmp(path, "/big") == 0) {
@@ -34,6 +33,16 @@ static int serve(struct loopback *server, int fd,
 
     return loop_write(fd, text, (size_t)n) == 0 &&
            loop_write(fd, gzipped, sizeof(gzipped)) == 0;
+  }
+  if (strncmp(req->path, "/to/", 4) == 0) {
+    snprintf(text, sizeof(text), "Location: %s\r\n", req->path + 7);
+    return loop_answer(fd, (int)strtol(req->path + 4, NULL, 10), text,
+                       "moved") == 0;
+  }
+  if (strcmp(path, "/away") == 0) {
+    snprintf(text, sizeof(text), "Location: http://localhost:%u/hello\r\n",
+             server->port);
+    return loop_answer(fd, 302, text, "") == 0;
   }
   if (strcmp(path, "/denied") == 0) {
     return loop_answer(fd, 401, "X-Key: unit-key-0123456789abcdef\r\n",
@@ -106,6 +115,15 @@ static const struct scenario {
      NULL},
     {"proxy get", {.path = "/hello"}, 200, "GET 0"},
     {"proxy denied", {.path = "/denied"}, 401, "***"},
+    {"redirect",
+     {.method = "POST",
+      .path = "/to/307/to/302/away",
+      .headers = (const char *const[]){"Cookie", "b", "Accept", "c", NULL},
+      .body = "abc",
+      .body_size = 3},
+     200,
+     "GET 0"},
+    {"refused", {.path = "/to/302ftp:x"}, 302, "moved"},
     {"decode", {.path = "/big", .decoder = &decoder}, 200, NULL},
 };
 
@@ -125,10 +143,11 @@ static int outcome(const struct scenario *row, const freddy_call *call) {
   if (err && row->status == 0 && err->code == FREDDY_EBODY) {
     return 1;
   }
-  if (err) {
+  if (err && err->code != FREDDY_EREDIRECT) {
     CHECK(err->code == FREDDY_ENOMEM || err->code == FREDDY_ECANCELLED);
     return 0;
   }
+  CHECK_INT(err != NULL, row->status == 302);
   CHECK_INT(freddy_call_status(call), row->status);
   if (row->body) {
     CHECK_TEXT(freddy_call_body(call, NULL), row->body);

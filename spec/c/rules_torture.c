@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "rules/header.h"
+#include "rules/redirect.h"
 #include "rules/url.h"
 #include "unit.h"
 
@@ -60,6 +61,53 @@ static int task_join(void) {
     CHECK(!out.data || !out.data[0]);
   }
   fy_buf_clear(&out);
+  return rc;
+}
+
+static int task_resolve(void) {
+  static const char base[] = "https://[2001:db8::1]:8443/a|b/c/d?e";
+  static const char text[] = "../caf\xC3\xA9 au lait?with=a long enough query";
+  struct fy_url url;
+  struct fy_buf out;
+  int rc;
+
+  fy_buf_init(&out, FY_MAX_URL);
+  CHECK_INT(fy_url_split(base, strlen(base), &url, NULL), FREDDY_OK);
+  rc = fy_url_resolve(&url, text, strlen(text), &out, NULL);
+  CHECK_TEXT(out.data ? out.data : "",
+             rc == FREDDY_OK
+                 ? "https://[2001:db8::1]:8443/a%7Cb/caf%C3%A9%20au%20lait?"
+                   "with=a%20long%20enough%20query"
+                 : "");
+  fy_buf_clear(&out);
+  return rc;
+}
+
+static int task_redirect(void) {
+  static const char *const lines[] = {"HTTP/1.1 302 X\r\n",
+                                      "Location: ../x\r\n", "\r\n"};
+  static const char base[] = "https://h/a/b/c";
+  freddy_error err = {FREDDY_OK, 0, "", ""};
+  struct fy_headers answer;
+  struct fy_url url;
+  struct fy_step step = {.to_get = 0};
+  struct fy_redirect seen = {.answer = &answer, .from = &url, .method = "GET"};
+  int rc = FREDDY_OK;
+  size_t i;
+
+  CHECK_INT(fy_url_split(base, strlen(base), &url, NULL), FREDDY_OK);
+  fy_headers_init(&answer, FY_MAX_HEADERS);
+  for (i = 0; i < sizeof(lines) / sizeof(lines[0]) && !rc; i++) {
+    rc = fy_headers_line(&answer, lines[i], strlen(lines[i]), &err);
+  }
+  if (rc == FREDDY_OK) {
+    rc = fy_redirect_follow(&seen, &step, &err);
+    CHECK_TEXT(step.text.data ? step.text.data : "",
+               rc == FREDDY_OK ? "https://h/a/x" : "");
+  }
+  CHECK_INT(err.code, rc);
+  fy_buf_clear(&step.text);
+  fy_headers_clear(&answer);
   return rc;
 }
 
@@ -125,10 +173,9 @@ static const struct {
   const char *name;
   int (*run)(void);
   long least; /* allocations that the task makes at the least */
-} tasks[] = {{"buf", task_buf, 4},
-             {"join", task_join, 2},
-             {"headers", task_headers, 2},
-             {"secret", task_secret, 2},
+} tasks[] = {{"buf", task_buf, 4},         {"join", task_join, 1},
+             {"resolve", task_resolve, 2}, {"redirect", task_redirect, 3},
+             {"headers", task_headers, 2}, {"secret", task_secret, 2},
              {"calloc", task_calloc, 1}};
 
 int main(void) {

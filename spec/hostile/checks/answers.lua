@@ -20,15 +20,7 @@ local function check_right()
   scenario("until-close", "fin", '\r\n\r\n{"ok":true}$')
   scenario("raw?text=any%00bytes", "fin", "^any%zbytes$")
   scenario("raw?base64=AAEC/w==&end=reset", "reset", "^%z\1\2\xff$")
-  scenario("redirect?to={other}/s/ok&status=307", "fin",
-    "^HTTP/1.1 307 ", "\r\nLocation: http://127.0.0.1:%d+/s/ok\r\n")
-  scenario("redirect?hops=2&to=/s/ok", "fin",
-    "Location: /s/redirect%?hops=1&status=302&to=%%2Fs%%2Fok\r\n")
-  scenario("redirect-loop", "fin", "Location: /s/redirect%-loop\r\n")
   scenario("answer;of=chunked/v1/models?x=1", "fin", "\r\n0\r\n\r\n$")
-  test("a redirect without to has no Location", function()
-    expect(not ask("/s/redirect"):find("Location"), "there is one")
-  end)
   test("echo", function()
     local data = cjson.decode(body_of(ask("/s/echo?a=b",
       { body = "\0\255x", headers = "X-One: 1\r\n" })))
@@ -47,6 +39,54 @@ local function check_right()
     expect(body_of(bytes) == "123", "%s", shown(bytes))
   end)
   seen.echo = true
+end
+
+local function check_redirects()
+  scenario("redirect?to={other}/s/ok&status=307", "fin",
+    "^HTTP/1.1 307 ", "\r\nLocation: http://127.0.0.1:%d+/s/ok\r\n")
+  scenario("redirect?to={tls_ok}/&line=Location:%20/x", "fin",
+    "\r\nLocation: https://127.0.0.1:%d+/\r\nLocation: /x\r\n")
+  scenario("redirect?hops=2&to=/s/ok", "fin",
+    "Location: /s/redirect%?hops=1&status=302&to=%%2Fs%%2Fok\r\n")
+  scenario("redirect-loop", "fin", "Location: /s/redirect%-loop\r\n")
+  test("a redirect without to has no Location", function()
+    expect(not ask("/s/redirect"):find("Location"), "there is one")
+  end)
+  local head = "^HTTP/1.1 302 Found\r\nLocation: /s/ok\r\n"
+  for kind, row in pairs {
+    empty = { "fin", "\r\n\r\n$" }, some = { "fin", "\r\n\r\n +$" },
+    chunked = { "fin", "5\r\nmoved\r\n0\r\n\r\n$" },
+    close = { "fin", "\r\n\r\nmoved$" },
+    declared = { "hold", "1000000000\r\n\r\nmoved$" },
+    hold = { "hold", "9\r\n\r\nmoved$" }, cut = { "fin", "\r\n\r\nmoved$" },
+    reset = { "reset", "9\r\n" }, ["chunk-bad"] = { "hold", "zz\r\nmoved$" },
+    gzip = { "fin", "Encoding: gzip\r\n.*\r\n\r\n\31\139" },
+    ["gzip-bad"] = { "fin", "\r\n\r\nmoved$" },
+    ["gzip-bomb"] = { "fin", "\r\n\r\n\31\139" },
+    coded = { "fin", "Encoding: br\r\n" },
+  } do
+    scenario("redirect-body?kind=" .. kind, row[1], head, row[2])
+  end
+  test("redirect-body, endless", function()
+    local sock = open(base)
+    sock:xwrite(request_bytes("/s/redirect-body?kind=endless", {}), "bn",
+      PATIENCE)
+    expect(#read(sock, 1000000) >= 1000000, "it ends")
+    sock:close()
+  end)
+  test("redirect-early", function()
+    for _, how in ipairs { "read", "close" } do
+      local bytes = ask("/s/redirect-early?then=" .. how, { body = "12345" })
+      expect(bytes:find("^HTTP/1.1 307 .*\r\nLocation: /s/ok\r\n"), "%s",
+        shown(bytes))
+    end
+    local sock = open(base)
+    sock:xwrite(request_bytes("/s/redirect-early?then=ignore",
+      { body = "1" }), "bn", PATIENCE)
+    expect(read(sock, 20):find("^HTTP/1.1 307 "), "no answer")
+    sock:close()
+  end)
+  seen["redirect-early"] = true
 end
 
 local function check_answers()
@@ -163,6 +203,7 @@ local function check_heads()
 end
 
 check_right()
+check_redirects()
 check_answers()
 seen.answer = true
 check_breaks()

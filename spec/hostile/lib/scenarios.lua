@@ -17,8 +17,8 @@
 
 local scenarios = {}
 
-scenarios.files = { "right", "breaks", "lengths", "heads", "coding",
-  "bodies", "reuse", "uploads", "secrets" }
+scenarios.files = { "right", "redirects", "breaks", "lengths", "heads",
+  "coding", "bodies", "reuse", "uploads", "secrets" }
 
 scenarios.files_h2 = { "h2_right", "h2_breaks", "h2_resets", "h2_frames",
   "h2_heads", "h2_bodies", "h2_floods" }

@@ -87,37 +87,4 @@ right["echo"] = {
   end,
 }
 
-right["redirect"] = {
-  about = "a redirect; in `to`, `{self}`, `{other}` and `{tls}` stand for "
-    .. "the servers; without `to` there is no Location; with `hops` the "
-    .. "redirect leads to itself that many times first",
-  args = "to= status=302 hops=0",
-  run = function(conn, _, args)
-    local to, hops = args.to, tonumber(args.hops) or 0
-    if hops > 0 then
-      to = ("/s/redirect?hops=%d&status=%s&to=%s"):format(hops - 1,
-        args.status or "302", text.percent(to or "/s/ok"))
-    elseif to then
-      to = to:gsub("{(%w+)}", conn.bases)
-    end
-    conn:answer(http.answer('{"moved":true}', {
-      status = tonumber(args.status) or 302,
-      lines = to and { "Location: " .. to } or nil,
-    }))
-    return "keep"
-  end,
-}
-
-right["redirect-loop"] = {
-  about = "a redirect to itself, for ever",
-  args = "status=302",
-  run = function(conn, request, args)
-    conn:answer(http.answer("", {
-      status = tonumber(args.status) or 302, type = "text/plain",
-      lines = { "Location: " .. request.target },
-    }))
-    return "keep"
-  end,
-}
-
 return right
