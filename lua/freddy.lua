@@ -46,6 +46,11 @@ local freddy = {
 ---@field no_proxy? string|string[] what is reached without the proxy: hosts,
 ---  domains, addresses, ranges; "*" is everything
 ---@field ca_file? string PEM file; replaces the system's store
+---@field ca_blob? string the same as text; parsed for each connection, so that
+---  ca_file is cheaper
+---@field client_cert? string certificate for servers that ask for one: a PEM
+---  file (which may hold the key, too), or PEM text
+---@field client_key? string its key, not encrypted: a PEM file or PEM text
 ---@field max_body? integer bytes of an answer at most; default 64 MiB
 ---@field buffer? integer bytes of a stream that wait before the transfer
 ---  pauses; default 1 MiB

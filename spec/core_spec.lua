@@ -100,7 +100,7 @@ end)
 describe("a client's options", function()
   local strings = {
     "base_url", "api_key", "token", "key_header", "user_agent", "ca_file",
-    "proxy", "no_proxy",
+    "proxy", "no_proxy", "ca_blob", "client_cert", "client_key",
   }
 
   it("raise and name themselves when they are no strings", function()

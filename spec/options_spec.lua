@@ -35,6 +35,9 @@ local WRONG = { -- option, wrong values
   { "proxy", "", 5, "x\n", true },
   { "no_proxy", 5, true, "a;b", { 5 } },
   { "ca_file", "", 5, {}, "x\0" },
+  { "ca_blob", "", 5, {}, true },
+  { "client_cert", "", 5, {}, "x\n" },
+  { "client_key", "", 5, {}, "x\0" },
   { "max_body", 0, -1, 1.5, "5", 0 / 0, math.huge },
   { "buffer", 0, -1, 1.5, "5" },
   { "http_version", "3", 2, 1.1, "" },
@@ -44,7 +47,7 @@ local WRONG = { -- option, wrong values
 local LATER = {
   "refresh_token", "token_provider", "on_token", "store", "retries",
   "rate_limit", "max_in_flight", "keep_warm", "on_retry", "on_event",
-  "on_log", "exit_wait", "ca_blob", "client_cert", "client_key", "max_event",
+  "on_log", "exit_wait", "max_event",
   "expires_in", "auth_paths",
 }
 

@@ -260,6 +260,186 @@ describe("ca_file", function()
   end
 end)
 
+local function read(path)
+  local file = assert(io.open(path))
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+local GARBAGE = "-----BEGIN CERTIFICATE-----\nnothing\n"
+
+describe("ca_blob", function()
+  it("takes the place of the system's store", function()
+    local ca = read(helper.env "HOSTILE_CA_FILE")
+    for _, version in ipairs { "2", "1.1" } do
+      local client = new_client("TLS_OK", {
+        ca_file = false, ca_blob = ca, http_version = version,
+      })
+      freddy.assert(client:get "/s/ok?end=fin")
+      client:close()
+    end
+    local _, err = get("TLS_OK", {
+      ca_file = false, ca_blob = read(helper.ca_file) })
+    refused(err, "unknown_ca")
+    _, err = get("TLS_UNKNOWN_CA", { ca_file = false, ca_blob = ca })
+    refused(err, "unknown_ca")
+  end)
+
+  it("that holds no certificate is an error", function()
+    for _, text in ipairs { "x", GARBAGE, read(helper.top .. "/LICENSE") } do
+      local _, err = get("TLS_OK", { ca_file = false, ca_blob = text })
+      refused(err, "ca_blob")
+      assert.truthy(err.hint:find "ca_blob")
+    end
+  end)
+
+  it("and ca_file exclude each other", function()
+    helper.raises_here(function()
+      freddy.new { api_key = KEY, ca_file = "/x", ca_blob = GARBAGE }
+    end, "ca_file and ca_blob exclude each other")
+  end)
+
+  it("keeps FREDDY_CA_FILE from being read", function()
+    local output = helper.script(([[
+      local freddy = require "freddy"
+      local client = freddy.assert(freddy.new { ca_blob = %q })
+      print((freddy.assert(client:get "/s/ok").status))
+    ]]):format(read(helper.env "HOSTILE_CA_FILE")), {
+      FREDDY_API_KEY = "k", FREDDY_CA_FILE = "/nowhere",
+      FREDDY_BASE_URL = helper.env "HOSTILE_TLS_OK",
+    })
+    assert.equal("200", output:match "^[^\n]*")
+  end)
+end)
+
+describe("client_cert", function()
+  local CERT = helper.env "HOSTILE_CLIENT_CERT"
+  local CERT_KEY = helper.env "HOSTILE_CLIENT_KEY"
+  local OTHER = helper.env "HOSTILE_CLIENT_OTHER_CERT"
+  local OTHER_KEY = helper.env "HOSTILE_CLIENT_OTHER_KEY"
+
+  local function show(cert, key, version)
+    local client = new_client("TLS_CLIENT_CERT", {
+      client_cert = cert, client_key = key, http_version = version,
+    })
+    local res, err = client:get "/s/ok?end=fin"
+    client:close()
+    return res, err
+  end
+
+  local function unusable(err)
+    assert.equal("tls", err.kind)
+    assert.equal("client_cert", err.reason)
+    assert.is_false(err.sent)
+    assert.is_nil(tostring(err):find("BEGIN", 1, true))
+  end
+
+  -- A file of its own, gone after `fn`.
+  local function with_file(text, fn)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+    fn(path)
+    os.remove(path)
+  end
+
+  it("is shown to a server that asks for it", function()
+    for _, version in ipairs { "2", "1.1" } do
+      assert.equal(200, freddy.assert(show(CERT, CERT_KEY, version)).status)
+      freddy.assert(show(read(CERT), read(CERT_KEY), version))
+      freddy.assert(show(CERT, read(CERT_KEY), version))
+      freddy.assert(show(read(CERT), CERT_KEY, version))
+    end
+    with_file(read(CERT_KEY) .. read(CERT), function(both)
+      freddy.assert(show(both))
+    end)
+  end)
+
+  it("is missed, or refused, by such a server", function()
+    for _, pair in ipairs { {}, { OTHER, OTHER_KEY } } do
+      local _, err = show(pair[1], pair[2])
+      assert.equal("tls", err.kind)
+      assert.equal("client_cert_refused", err.reason)
+      assert.truthy(err.message:find "alert ")
+      assert.truthy(err.hint:find "client_cert")
+      assert.is_false(err.retryable)
+    end
+    for _, entry in ipairs(connections "TLS_CLIENT_CERT") do
+      assert.equal(0, entry.received)
+    end
+  end)
+
+  it("is one client's: its connection is not lent", function()
+    local known = new_client("TLS_CLIENT_CERT", {
+      client_cert = CERT, client_key = CERT_KEY,
+    })
+    freddy.assert(known:get "/s/ok")
+    for _, pair in ipairs { {}, { OTHER, OTHER_KEY },
+        { read(OTHER), read(OTHER_KEY) } } do
+      local _, err = show(pair[1], pair[2])
+      assert.equal("client_cert_refused", err.reason)
+    end
+    freddy.assert(known:get "/s/ok?end=fin")
+    known:close()
+  end)
+
+  it("that cannot be used is an error", function()
+    unusable(select(2, show("/nowhere/cert.pem", CERT_KEY)))
+    unusable(select(2, show(CERT, "/nowhere/key.pem")))
+    unusable(select(2, show(helper.top .. "/LICENSE", CERT_KEY)))
+    unusable(select(2, show(CERT, helper.top .. "/LICENSE")))
+    unusable(select(2, show(CERT)))
+    unusable(select(2, show("/", "/")))
+    unusable(select(2, show("/dev/null", CERT_KEY)))
+    unusable(select(2, show(GARBAGE, CERT_KEY)))
+    unusable(select(2, show(CERT, GARBAGE)))
+    unusable(select(2, show(CERT, OTHER_KEY)))
+    unusable(select(2, show(read(CERT), read(OTHER_KEY))))
+  end)
+
+  it("has a key without a passphrase: nobody is asked", function()
+    local pipe = io.popen(("openssl pkey -aes128 -passout pass:x -in '%s'")
+      :format(CERT_KEY))
+    local encrypted = pipe:read "*a"
+    pipe:close()
+    assert.truthy(encrypted:find "ENCRYPTED")
+    unusable(select(2, show(CERT, encrypted)))
+    with_file(encrypted, function(path)
+      unusable(select(2, show(CERT, path)))
+    end)
+  end)
+
+  it("and ca_file are no pipes, which would hold everyone up", function()
+    local path = os.tmpname()
+    os.remove(path)
+    assert(os.execute(("mkfifo '%s'"):format(path)))
+    unusable(select(2, show(path, CERT_KEY)))
+    unusable(select(2, show(CERT, path)))
+    local _, err = get("TLS_OK", { ca_file = path })
+    refused(err, "ca_file")
+    os.remove(path)
+  end)
+
+  it("raises where it is misused, and shows nothing", function()
+    local key = read(CERT_KEY)
+    for words, given in pairs {
+      ["needs a client_cert"] = { client_key = key },
+      ["give it as client_key"] = { client_cert = read(CERT) .. key },
+      ["needs a client_key"] = { client_cert = read(CERT) },
+      ['"client_cert" must be'] = { client_cert = "a\nb" },
+      ['"client_key" must be'] = { client_cert = "a", client_key = "" },
+    } do
+      given.api_key = KEY
+      local message = helper.raises_here(function()
+        freddy.new(given)
+      end, words)
+      assert.is_nil(message:find("BEGIN", 1, true))
+    end
+  end)
+end)
+
 it("no option turns the check off", function()
   for _, name in ipairs {
     "verify", "insecure", "ssl_verify", "verify_host", "verify_peer", "tls",

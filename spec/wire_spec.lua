@@ -404,7 +404,7 @@ describe("a control character raises before a byte is sent:", function()
     raises(function(bad) freddy.new { api_key = bad } end)
     raises(function(bad) freddy.new { token = bad } end)
     for _, name in ipairs { "base_url", "key_header", "user_agent",
-        "ca_file", "proxy" } do
+        "ca_file", "proxy", "client_cert", "client_key" } do
       raises(function(bad) freddy.new { api_key = "k", [name] = bad } end)
     end
     raises(function(bad)

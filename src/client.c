@@ -68,15 +68,6 @@ static int set_user_agent(struct freddy_client *client, const char *text,
   return fy_config_copy(text, &client->user_agent, err);
 }
 
-static int has_control(const char *text) {
-  for (; *text; text++) {
-    if ((unsigned char)*text < 0x20 || *text == 0x7f) {
-      return 1;
-    }
-  }
-  return 0;
-}
-
 static int set_proxy(struct freddy_client *client, const freddy_options *opts,
                      freddy_error *err) {
   if (!opts->proxy) {
@@ -85,14 +76,6 @@ static int set_proxy(struct freddy_client *client, const freddy_options *opts,
                           : FREDDY_OK;
   }
   return fy_proxy_new(opts->proxy, opts->no_proxy, &client->proxy, err);
-}
-
-static int set_ca_file(struct freddy_client *client, const char *path,
-                       freddy_error *err) {
-  if (path && (!*path || has_control(path))) {
-    return fy_error_set(err, FREDDY_EMISUSE, NULL, "ca_file: not a path");
-  }
-  return fy_config_copy(path, &client->ca_file, err);
 }
 
 static int set_headers(struct freddy_client *client,
@@ -155,7 +138,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
       (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&
       (rc = set_user_agent(client, opts->user_agent, err)) == FREDDY_OK &&
       (rc = set_proxy(client, opts, err)) == FREDDY_OK &&
-      (rc = set_ca_file(client, opts->ca_file, err)) == FREDDY_OK &&
+      (rc = fy_tls_set(&client->tls, opts, err)) == FREDDY_OK &&
       (rc = set_headers(client, opts->headers, err)) == FREDDY_OK &&
       (rc = fy_config_timeouts(&opts->timeout, err)) == FREDDY_OK &&
       (rc = set_credential(client, opts, err)) == FREDDY_OK) {

@@ -95,15 +95,24 @@ typedef struct freddy_options {
   const char *token;      /* sent as Authorization: Bearer */
   const char *key_header; /* NULL: api-key */
   const char *user_agent; /* NULL: freddy/VERSION */
-  const char *ca_file;    /* PEM; replaces the system's store */
-  const char *proxy;      /* "http://user:password@host:port", or https, socks5
-                             (looks names up here) or socks5h (there); what would
-                             end a part of it percent-encoded. NULL: none, and none
-                             from the environment */
-  const char *no_proxy;   /* what is reached without `proxy`: hosts, domains,
-                             addresses, ranges ("10.0.0.0/8"), each but a range
-                             with a port or without, or "*"; separated by
-                             commas or blanks. NULL: nothing */
+  /* PEM, the path of a file or text; each replaces the system's store, and
+   * they exclude each other. Text is parsed for each connection anew. */
+  const char *ca_file;
+  const char *ca_blob;
+  /* What the client shows of itself to servers that ask for it, not to
+   * proxies: the path of a PEM file, or PEM text. The key may stand in the
+   * certificate's file (client_key NULL), not in its text; it must not be
+   * encrypted. Files are read when a connection is made. */
+  const char *client_cert;
+  const char *client_key;
+  const char *proxy;    /* "http://user:password@host:port", or https, socks5
+                           (looks names up here) or socks5h (there); what would
+                           end a part of it percent-encoded. NULL: none, and none
+                           from the environment */
+  const char *no_proxy; /* what is reached without `proxy`: hosts, domains,
+                           addresses, ranges ("10.0.0.0/8"), each but a range
+                           with a port or without, or "*"; separated by
+                           commas or blanks. NULL: nothing */
   const char *const *headers; /* name, value, ..., NULL: on every request */
   freddy_timeouts timeout;
   int http1;       /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */

@@ -456,7 +456,9 @@ local function read_environment(given, out)
   end
   out[field] = value
   out.base_url = out.base_url or getenv "FREDDY_BASE_URL"
-  out.ca_file = out.ca_file or getenv "FREDDY_CA_FILE"
+  if not out.ca_blob then
+    out.ca_file = out.ca_file or getenv "FREDDY_CA_FILE"
+  end
   return true
 end
 
@@ -498,6 +500,8 @@ local function core_options(given)
     api_key = type(key) == "string" and key or nil, token = given.token,
     base_url = given.base_url, key_header = given.key_header,
     user_agent = given.user_agent, ca_file = given.ca_file,
+    ca_blob = given.ca_blob, client_cert = given.client_cert,
+    client_key = given.client_key,
     max_body = given.max_body, buffer = given.buffer,
     http1 = given.http_version == "1.1",
   }

@@ -89,7 +89,10 @@ function core.header_owner(name, key_header) end
 ---@field token? string
 ---@field key_header? string
 ---@field user_agent? string
----@field ca_file? string
+---@field ca_file? string path
+---@field ca_blob? string PEM text
+---@field client_cert? string path or PEM text
+---@field client_key? string path or PEM text
 ---@field proxy? string URL, credentials included; never read from elsewhere
 ---@field no_proxy? string a list as core.is_no_proxy knows it
 ---@field headers? string[] name, value, name, value, ...

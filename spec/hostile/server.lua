@@ -140,6 +140,27 @@ local function listen_proxies(ca, other)
   end
 end
 
+-- The keys are the client's: they have to be on the disk.
+local function listen_client_cert(ca, other)
+  for name, issuer in pairs { CLIENT = ca, CLIENT_OTHER = other } do
+    local path = dir .. "/" .. name:lower()
+    local key, cert = certs.client(issuer, name:lower())
+    write_file(path .. ".key", key)
+    write_file(path .. ".pem", cert)
+    export("_" .. name .. "_KEY", path .. ".key")
+    export("_" .. name .. "_CERT", path .. ".pem")
+  end
+  local key, cert = certs.server { issuer = ca }
+  export("_TLS_CLIENT_CERT", "https://" .. listen {
+    name = "tls_client_cert", handler = "http",
+    -- A new one for each connection: OpenSSL resumes no session of a client
+    -- with a certificate unless it is told what luaossl cannot tell it.
+    context = function()
+      return certs.demand(certs.context(key, cert), ca)
+    end,
+  })
+end
+
 local function listen_tls()
   local ca = certs.authority("freddy hostile test CA")
   local other = certs.authority("freddy unknown test CA")
@@ -167,6 +188,7 @@ local function listen_tls()
   end
   shared.bases.tls = shared.bases.tls_ok
   listen_h2(ca)
+  listen_client_cert(ca, other)
   listen_proxies(ca, other)
 
   local raw = { GARBAGE = "garbage", CLOSE = "close", RESET = "reset_late" }

@@ -26,6 +26,9 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->key_header = fy_field_text(L, table, "key_header", err);
   opts->user_agent = fy_field_text(L, table, "user_agent", err);
   opts->ca_file = fy_field_text(L, table, "ca_file", err);
+  opts->ca_blob = fy_field_text(L, table, "ca_blob", err);
+  opts->client_cert = fy_field_text(L, table, "client_cert", err);
+  opts->client_key = fy_field_text(L, table, "client_key", err);
   opts->proxy = fy_field_text(L, table, "proxy", err);
   opts->no_proxy = fy_field_text(L, table, "no_proxy", err);
   opts->http1 = fy_field_flag(L, table, "http1");

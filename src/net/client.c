@@ -54,7 +54,7 @@ void fy_client_unref(struct freddy_client *client) {
   fy_free(client->base_url);
   fy_free(client->key_header);
   fy_free(client->user_agent);
-  fy_free(client->ca_file);
+  fy_tls_clear(&client->tls);
   fy_proxy_free(client->proxy);
   fy_free(client->headers);
   pthread_mutex_destroy(&client->lock);

@@ -12,6 +12,7 @@
 #include "freddy.h"
 #include "net/post.h"
 #include "net/proxy.h"
+#include "net/tls.h"
 #include "rules/url.h"
 
 struct freddy_call;
@@ -26,7 +27,7 @@ struct freddy_client {
   struct fy_url base; /* views into base_url */
   char *key_header;
   char *user_agent;
-  char *ca_file;
+  struct fy_tls tls;
   struct fy_proxy *proxy; /* NULL: none */
   char *headers;          /* "Name: value\0" lines */
   size_t header_count;

@@ -9,6 +9,7 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/engine.h"
+#include "net/tls.h"
 #include "net/transfer.h"
 #include "net/wire.h"
 
@@ -171,17 +172,6 @@ static int set_text(CURL *easy, CURLoption option, const char *text) {
                                                           : FREDDY_ENOMEM;
 }
 
-static int set_tls(CURL *easy, const struct freddy_client *client) {
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-  curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-  curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  /* A CA path, also a compiled-in one, switches off the cache of the parsed
-   * store, and then every connection parses it again. */
-  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  return client->ca_file ? set_text(easy, CURLOPT_CAINFO, client->ca_file)
-                         : FREDDY_OK;
-}
-
 /* Basic only, and of ours: libcurl would keep copies of what it is given as
  * name and password. The header stands in what the proxy reads, and nowhere
  * else: in CONNECT, or beside the headers of a request that it forwards. */
@@ -208,17 +198,6 @@ static int set_socks(CURL *easy, const struct fy_proxy *proxy) {
              : FREDDY_OK;
 }
 
-static int set_proxy_tls(CURL *easy, const struct freddy_client *client) {
-  curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2L);
-  curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION,
-                   (long)CURL_SSLVERSION_TLSv1_2);
-  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
-  return client->ca_file
-             ? set_text(easy, CURLOPT_PROXY_CAINFO, client->ca_file)
-             : FREDDY_OK;
-}
-
 /* The environment is not asked: neither for a proxy nor for exceptions. */
 static int set_proxy(struct fy_transfer *transfer) {
   const struct freddy_client *client = transfer->call->client;
@@ -242,7 +221,7 @@ static int set_proxy(struct fy_transfer *transfer) {
   if (proxy->basic) {
     set_proxy_header(transfer, proxy);
   }
-  return proxy->scheme == FY_PROXY_HTTPS ? set_proxy_tls(easy, client)
+  return proxy->scheme == FY_PROXY_HTTPS ? fy_tls_apply_proxy(transfer)
                                          : FREDDY_OK;
 }
 
@@ -352,8 +331,8 @@ int fy_easy_setup(struct fy_transfer *transfer) {
   set_version(transfer);
   if (set_text(easy, CURLOPT_URL, call->ask.target.url) ||
       set_text(easy, CURLOPT_USERAGENT, call->client->user_agent) ||
-      set_tls(easy, call->client) || set_proxy(transfer) ||
-      set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
+      fy_tls_apply(transfer) || set_proxy(transfer) || set_body(transfer) ||
+      set_headers(transfer) || set_resolve(transfer)) {
     return FREDDY_ENOMEM;
   }
   return FREDDY_OK;
@@ -365,5 +344,6 @@ void fy_easy_clear(struct fy_transfer *transfer) {
   fy_free(transfer->header_nodes);
   transfer->header_nodes = NULL;
   fy_secret_unref(transfer->proxy_line);
-  transfer->proxy_line = NULL;
+  fy_secret_unref(transfer->client_key);
+  transfer->proxy_line = transfer->client_key = NULL;
 }

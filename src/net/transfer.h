@@ -25,6 +25,7 @@ struct fy_transfer {
   struct curl_slist *header_nodes;
   struct curl_slist proxy_header; /* borrows the secret below */
   struct fy_secret *proxy_line;
+  struct fy_secret *client_key; /* borrowed by the handle */
   struct curl_slist *resolve;
   struct fy_lookup lookup;
   struct fy_timer connect_timer;

@@ -43,12 +43,32 @@ static int is_proxy_tls(const struct fy_transfer *transfer) {
   return proxy && proxy->scheme == FY_PROXY_HTTPS && !transfer->connect_status;
 }
 
+/* The alert (RFC 8446 6.2) by which a server refuses our certificate, or asks
+ * for one, in OpenSSL's words; or NULL. With TLS 1.3 it comes after the
+ * handshake, in place of the answer. */
+static const char *certificate_alert(const char *text) {
+  const char *alert = strstr(text, " alert ");
+
+  return alert && (strstr(alert, "certificate") || strstr(alert, "unknown ca"))
+             ? alert + 1
+             : NULL;
+}
+
 static const char *tls_reason(const struct fy_transfer *transfer,
-                              CURLcode code) {
+                              CURLcode code, const char *text) {
   long verify_result = 0;
 
-  if (code == CURLE_SSL_CACERT_BADFILE) {
-    return "ca_file";
+  switch (code) {
+  case CURLE_SSL_CACERT_BADFILE:
+    return transfer->call->client->tls.ca_blob ? "ca_blob" : "ca_file";
+  case CURLE_SSL_CERTPROBLEM:
+    return "client_cert";
+  case CURLE_SSL_CLIENTCERT:
+    return "client_cert_refused";
+  case CURLE_SSL_CONNECT_ERROR:
+    return certificate_alert(text) ? "client_cert_refused" : NULL;
+  default:
+    break;
   }
   if (code != CURLE_PEER_FAILED_VERIFICATION) {
     return NULL;
@@ -64,10 +84,12 @@ static const char *tls_reason(const struct fy_transfer *transfer,
 
 static int tls_failed(const struct fy_transfer *transfer, CURLcode code,
                       freddy_error *err, const char *text) {
-  const char *reason = tls_reason(transfer, code);
+  const char *reason = tls_reason(transfer, code, text);
   const char *url = transfer->call->ask.target.url;
+  const char *alert = certificate_alert(text);
   struct fy_url parts;
 
+  text = alert ? alert : text;
   if (is_proxy_tls(transfer)) {
     return fy_error_set(err, FREDDY_ETLS, reason, "TLS with the proxy %s: %s",
                         proxy_of(transfer)->host, text);
@@ -143,8 +165,11 @@ static int headers_too_large(const struct fy_transfer *transfer) {
  * connect, afterwards the answer is cut. */
 static int broke(const struct fy_transfer *transfer, CURLcode code,
                  freddy_error *err, const char *text) {
-  if (transfer->sends == 0) {
+  if (transfer->sends == 0 && !certificate_alert(text)) {
     return connect_failed(transfer, code, err, text);
+  }
+  if (certificate_alert(text)) {
+    return tls_failed(transfer, CURLE_SSL_CLIENTCERT, err, text);
   }
   if (strstr(text, "chunk")) {
     return fy_error_set(err, FREDDY_EPROTOCOL, "bad_chunk", "%s", text);
@@ -187,6 +212,7 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   case CURLE_PEER_FAILED_VERIFICATION:
   case CURLE_SSL_CACERT_BADFILE:
   case CURLE_SSL_CERTPROBLEM:
+  case CURLE_SSL_CLIENTCERT:
   case CURLE_SSL_CIPHER:
   case CURLE_SSL_ENGINE_NOTFOUND:
   case CURLE_SSL_ISSUER_ERROR:

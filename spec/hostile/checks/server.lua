@@ -169,6 +169,16 @@ local function check_listeners()
     expect(#log == 3 and log[1].received > 0, "the log")
     expect(log[1].handshake == "ok", "handshake %s", log[1].handshake)
   end)
+  test("TLS_CLIENT_CERT wants a certificate of its CA", function()
+    local url = env "TLS_CLIENT_CERT" .. "/s/ok"
+    for name, want in pairs { CLIENT = true, CLIENT_OTHER = false } do
+      local out, code = curl(url, ("--cert '%s' --key '%s'"):format(
+        env(name .. "_CERT"), env(name .. "_KEY")))
+      expect((code == 0) == want, "%s: %s: %s", name, code, out)
+    end
+    local out, code = curl(url)
+    expect(code ~= 0 and out:find "certificate required", "%s: %s", code, out)
+  end)
   test("OTHER is another origin", function()
     expect(ask("/s/ok", { at = env("OTHER") }):find(OK), "no answer")
   end)

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- luacheck: std lua54
---- Certificates for the TLS listeners, made anew at each start; no private
---- key ever reaches the disk.
+--- Certificates for the TLS listeners, made anew at each start; no server's
+--- private key ever reaches the disk.
 
 local altname = require "openssl.x509.altname"
 local bignum = require "openssl.bignum"
@@ -9,6 +9,7 @@ local context = require "openssl.ssl.context"
 local name = require "openssl.x509.name"
 local pkey = require "openssl.pkey"
 local rand = require "openssl.rand"
+local store = require "openssl.x509.store"
 local x509 = require "openssl.x509"
 
 local certs = {}
@@ -69,6 +70,26 @@ function certs.server(options)
   cert:setIssuer(issuer.name)
   cert:sign(issuer.key)
   return key, cert
+end
+
+--- A client's key and certificate, as PEM texts.
+function certs.client(issuer, cn)
+  local key = new_key()
+  local now = os.time()
+  local cert = new_cert(key, common_name(cn), now - DAY, now + 30 * DAY)
+  cert:setBasicConstraints { CA = false }
+  cert:setIssuer(issuer.name)
+  cert:sign(issuer.key)
+  return key:toPEM("private"), cert:toPEM()
+end
+
+--- Have a context accept only clients with a certificate of `issuer`.
+function certs.demand(ctx, issuer)
+  local trusted = store.new()
+  trusted:add(issuer.cert)
+  ctx:setStore(trusted)
+  ctx:setVerify(context.VERIFY_PEER + context.VERIFY_FAIL_IF_NO_PEER_CERT)
+  return ctx
 end
 
 --- A server-side TLS context. `protocol` names one version alone; the old

@@ -6,6 +6,7 @@
 local cqueues = require "cqueues"
 local errno = require "cqueues.errno"
 local luasocket = require "socket"
+local socket = require "cqueues.socket"
 local log = require "lib.log"
 local text = require "lib.text"
 
@@ -55,6 +56,22 @@ function conn:gone(why)
   error(GONE, 0)
 end
 
+-- A close with bytes unread would be a reset, and that would overtake the
+-- alert that says why. TLS is over: these are read off the wire.
+local function drain(self)
+  local wire = socket.dup(self.sock:pollfd())
+  local limit = cqueues.monotime() + LINGER
+  wire:setmode("bn", "bn")
+  wire:onerror(function(_, _, why)
+    return why
+  end)
+  wire:shutdown("w")
+  while wire:xread(-4096, "bn", limit - cqueues.monotime()) do
+    wire:clearerr()
+  end
+  wire:close()
+end
+
 --- Do the server's part of a TLS handshake; its outcome is logged.
 function conn:handshake(context)
   local ok, why = self.sock:starttls(context, HANDSHAKE)
@@ -64,6 +81,7 @@ function conn:handshake(context)
   end
   local text_of = type(why) == "number" and errno.strerror(why) or why
   log.note(self.entry, { handshake = tostring(text_of) })
+  drain(self)
   error(GONE, 0)
 end
 

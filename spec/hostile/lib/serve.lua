@@ -137,7 +137,8 @@ function serve.run(sock, listener, shared)
   self.entry.wire = listener.wire
   local ok, why = xpcall(function()
     if listener.context then
-      self:handshake(listener.context)
+      local context = listener.context
+      self:handshake(type(context) == "function" and context() or context)
     end
     serve[listener.handler](self)
   end, function(err)
