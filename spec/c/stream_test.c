@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Streamed answers and bodies that are asked for: order, backpressure,
  * fairness, and the questions that only the host can answer. */
+#include <zlib.h>
+
 #include "engine_util.h"
+#include "net/call.h"
 
 enum { BIG = 12 * 1024 * 1024 };
 
@@ -30,6 +33,55 @@ static int send_big(struct loopback *server, int fd) {
   return 1;
 }
 
+/* BIG bytes of long runs, in some ten KiB. */
+static struct {
+  unsigned char data[256 * 1024];
+  size_t size;
+} packed;
+
+static unsigned char run_byte(size_t n) {
+  return (unsigned char)(n / 5000);
+}
+
+static void pack(void) {
+  static unsigned char plain[BIG];
+  z_stream stream = {.next_out = packed.data,
+                     .avail_out = sizeof(packed.data)};
+
+  for (size_t i = 0; i < BIG; i++) {
+    plain[i] = run_byte(i);
+  }
+  stream.next_in = plain;
+  stream.avail_in = BIG;
+  deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 9, Z_DEFAULT_STRATEGY);
+  CHECK_INT(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.size = stream.total_out;
+  deflateEnd(&stream);
+}
+
+/* Whole, but for the last `less` bytes, in the pieces of one chunk each. */
+static int send_packed(int fd, size_t less, size_t piece) {
+  size_t whole = packed.size - less;
+  char head[160];
+  int n = snprintf(head, sizeof(head),
+                   "HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\n"
+                   "Transfer-Encoding: chunked\r\n\r\n");
+
+  if (loop_write(fd, head, (size_t)n)) {
+    return 0;
+  }
+  for (size_t at = 0; at < whole; at += piece) {
+    size_t size = whole - at < piece ? whole - at : piece;
+
+    n = snprintf(head, sizeof(head), "%zx\r\n", size);
+    if (loop_write(fd, head, (size_t)n) ||
+        loop_write(fd, packed.data + at, size) || loop_write(fd, "\r\n", 2)) {
+      return 0;
+    }
+  }
+  return loop_write(fd, "0\r\n\r\n", 5) == 0;
+}
+
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
   char text[128];
@@ -44,6 +96,15 @@ static int serve(struct loopback *server, int fd,
       loop_write(fd, "3\r\nabc\r\n", 8);
     }
     return loop_write(fd, "0\r\nTrailer: x\r\n\r\n", 17) == 0;
+  }
+  if (strcmp(req->path, "/packed") == 0) {
+    return send_packed(fd, 0, sizeof(packed.data));
+  }
+  if (strcmp(req->path, "/packed-in-pieces") == 0) {
+    return send_packed(fd, 0, 1000);
+  }
+  if (strcmp(req->path, "/packed-and-cut") == 0) {
+    return send_packed(fd, 1, sizeof(packed.data));
   }
   if (strcmp(req->path, "/error") == 0) {
     return loop_answer(fd, 500, "", "it broke") == 0;
@@ -117,6 +178,55 @@ static void test_backpressure(struct rig *rig) {
   CHECK_TEXT(rig_kind(call), "ok");
   freddy_call_free(other);
   freddy_call_free(call);
+  freddy_client_free(client);
+}
+
+static size_t undrained(freddy_call *call) {
+  size_t size;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  size = call->undrained;
+  pthread_mutex_unlock(&call->inbox->lock);
+  return size;
+}
+
+/* What is packed small may become a thousand times as much: no more of it
+ * is unpacked than there is room for, and none is lost at the end. */
+static void test_backpressure_of_gzip(struct rig *rig) {
+  static const char *const paths[] = {"/packed", "/packed-in-pieces",
+                                      "/packed-and-cut"};
+  enum { BUFFER = 100 * 1000, STEP = 16 * 1024 };
+  freddy_options options = {.api_key = "k", .buffer = BUFFER};
+  freddy_client *client = rig_client(rig->server->port, &options);
+
+  for (size_t i = 0; i < 3; i++) {
+    freddy_request req = {.path = paths[i], .stream = 1};
+    freddy_call *call;
+    freddy_event event;
+    freddy_stats stats;
+    size_t got = 0;
+    size_t wrong = 0;
+    size_t most = 0;
+
+    UNIT_CASE("%s", paths[i]);
+    CHECK_INT(freddy_start(client, rig->inbox, &req, &call, NULL), FREDDY_OK);
+    EVENTUALLY(undrained(call) >= BUFFER);
+    while (rig_event(rig->inbox, &event) && event.type != FREDDY_DONE) {
+      for (size_t n = 0; n < event.size; n++) {
+        wrong += (unsigned char)event.data[n] != run_byte(got + n);
+      }
+      got += event.size;
+      most = undrained(call) > most ? undrained(call) : most;
+    }
+    CHECK_INT(got, BIG);
+    CHECK_INT(wrong, 0);
+    CHECK(most < BUFFER + STEP);
+    CHECK_TEXT(rig_kind(call), i == 2 ? "cut" : "ok");
+    freddy_call_stats(call, &stats);
+    CHECK_INT(stats.received, packed.size - (i == 2));
+    freddy_call_free(call);
+  }
+  UNIT_CASE("%s", "");
   freddy_client_free(client);
 }
 
@@ -293,9 +403,11 @@ static void test_progress(struct rig *rig) {
 int main(void) {
   struct rig rig;
 
+  pack();
   rig_open(&rig, serve);
   test_order_and_bytes(&rig);
   test_backpressure(&rig);
+  test_backpressure_of_gzip(&rig);
   test_fairness(&rig);
   test_small_pieces(&rig);
   test_error_is_not_streamed(&rig);

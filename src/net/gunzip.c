@@ -75,7 +75,8 @@ static int inflate_step(struct fy_gunzip *gunzip, freddy_error *err) {
 }
 
 int fy_gunzip_feed(struct fy_gunzip *gunzip, const char *data, size_t size,
-                   fy_gunzip_sink *sink, void *context, freddy_error *err) {
+                   size_t *used, fy_gunzip_sink *sink, void *context,
+                   freddy_error *err) {
   z_stream *stream = &gunzip->stream;
   size_t made;
   int rc;
@@ -93,11 +94,10 @@ int fy_gunzip_feed(struct fy_gunzip *gunzip, const char *data, size_t size,
     if (rc == FREDDY_OK && made) {
       rc = sink(context, (const char *)gunzip->out, made);
     }
-    if (rc != FREDDY_OK) {
-      return rc;
-    }
-  } while (stream->avail_in || (stream->avail_out == 0 && !gunzip->complete));
-  return FREDDY_OK;
+  } while (rc == FREDDY_OK && (stream->avail_in ||
+                               (stream->avail_out == 0 && !gunzip->complete)));
+  *used = size - stream->avail_in;
+  return rc;
 }
 
 int fy_gunzip_complete(const struct fy_gunzip *gunzip) {

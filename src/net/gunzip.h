@@ -10,8 +10,11 @@
 
 struct fy_gunzip;
 
-/* Called with each piece of decoded output; a code other than FREDDY_OK ends
- * the decoding with it. */
+/* What a sink may answer, besides FREDDY_OK and a code that ends the decoding:
+ * it took the piece, and has no room for another one now. */
+enum { FY_GUNZIP_FULL = -1 };
+
+/* Called with each piece of decoded output, at most 16 KiB. */
 typedef int fy_gunzip_sink(void *context, const char *data, size_t size);
 
 /* NULL when there is no memory. */
@@ -19,9 +22,12 @@ struct fy_gunzip *fy_gunzip_new(void);
 void fy_gunzip_free(struct fy_gunzip *gunzip);
 
 /* Decode `size` more bytes. FREDDY_OK; FREDDY_EPROTOCOL (reason bad_gzip) for
- * corrupt data or garbage after the end; FREDDY_ENOMEM; or the sink's code. */
+ * corrupt data or garbage after the end; FREDDY_ENOMEM; or the sink's code.
+ * FY_GUNZIP_FULL: come again with what follows the first *used bytes, also
+ * when that is nothing, for there may be output left. */
 int fy_gunzip_feed(struct fy_gunzip *gunzip, const char *data, size_t size,
-                   fy_gunzip_sink *sink, void *context, freddy_error *err);
+                   size_t *used, fy_gunzip_sink *sink, void *context,
+                   freddy_error *err);
 
 /* 1 when the whole member, its checksum included, was decoded. */
 int fy_gunzip_complete(const struct fy_gunzip *gunzip);

@@ -42,6 +42,7 @@ struct fy_transfer {
   int redirected; /* it is a redirect's: its body does not matter */
   int receiving_paused, sending_paused;
   struct fy_gunzip *gunzip;
+  size_t ahead;     /* bytes decoded that libcurl will give once more */
   int64_t received; /* body bytes on the wire */
   int64_t uploaded;
   size_t trailer_bytes;

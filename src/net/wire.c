@@ -241,6 +241,11 @@ static int take_redirect_body(struct fy_transfer *transfer, const char *data,
   return transfer->gunzip ? rc : FREDDY_OK;
 }
 
+/* 1: no room until the consumer has taken some, who has it resumed then. */
+static int is_full(const struct fy_transfer *transfer) {
+  return transfer->call->streaming && fy_call_is_full(transfer->call);
+}
+
 static int take_body(void *context, const char *data, size_t size) {
   struct fy_transfer *transfer = context;
   struct freddy_call *call = transfer->call;
@@ -256,7 +261,37 @@ static int take_body(void *context, const char *data, size_t size) {
   if (rc == FREDDY_ETOO_LARGE) {
     return refuse_body(transfer, call->ask.max_body);
   }
-  return rc == FREDDY_OK ? rc : fy_error_nomem(&transfer->error);
+  if (rc != FREDDY_OK) {
+    return fy_error_nomem(&transfer->error);
+  }
+  return is_full(transfer) ? FY_GUNZIP_FULL : FREDDY_OK;
+}
+
+/* A few bytes of gzip may become a thousand times as many. When there is no
+ * room for those, libcurl keeps the whole piece and gives it again, perhaps
+ * in several: what was decoded of it is passed over then. */
+static int gunzip_body(struct fy_transfer *transfer, const char *data,
+                       size_t size) {
+  size_t over = transfer->ahead < size ? transfer->ahead : size;
+  size_t used = 0;
+  int rc;
+
+  transfer->ahead -= over;
+  if (transfer->ahead) {
+    return FREDDY_OK;
+  }
+  rc = fy_gunzip_feed(transfer->gunzip, data + over, size - over, &used,
+                      take_body, transfer, &transfer->error);
+  transfer->received += (int64_t)used;
+  if (rc == FY_GUNZIP_FULL) {
+    transfer->ahead = over + used;
+  }
+  return rc;
+}
+
+static size_t pause_receiving(struct fy_transfer *transfer) {
+  transfer->receiving_paused = 1;
+  return CURL_WRITEFUNC_PAUSE;
 }
 
 size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
@@ -268,21 +303,23 @@ size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
     return 0;
   }
   fy_transfer_got_some(transfer);
-  if (transfer->call->streaming && fy_call_is_full(transfer->call)) {
-    transfer->receiving_paused = 1;
-    return CURL_WRITEFUNC_PAUSE;
+  if (is_full(transfer)) {
+    return pause_receiving(transfer);
   }
-  transfer->received += (int64_t)size;
-  if (transfer->redirected && transfer->received > (int64_t)FY_MAX_DRAIN) {
+  if (transfer->redirected &&
+      transfer->received + (int64_t)size > (int64_t)FY_MAX_DRAIN) {
     return 0;
   }
   if (transfer->gunzip) {
-    rc = fy_gunzip_feed(transfer->gunzip, data, size, take_body, transfer,
-                        &transfer->error);
+    rc = gunzip_body(transfer, data, size);
+    if (rc == FY_GUNZIP_FULL) {
+      return pause_receiving(transfer);
+    }
   } else {
+    transfer->received += (int64_t)size;
     rc = take_body(transfer, data, size);
   }
-  return rc == FREDDY_OK ? size : 0;
+  return rc == FREDDY_OK || rc == FY_GUNZIP_FULL ? size : 0;
 }
 
 /* --- Sending ------------------------------------------------------------ */
