@@ -20,6 +20,8 @@ trap stop_all EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 mkfifo "$work/out" || exit 1
+mkdir "$work/saves" || exit 1
+export FY_SAVES="$work/saves"
 
 bound=10
 case ${FLAVOUR-} in
@@ -47,6 +49,13 @@ alive() {
     ${preload:+env LD_PRELOAD="$preload"} $tool "$lua" "$@"
 }
 
+# Nothing of what was being saved is left.
+nothing_saved() {
+  check "$*: what is left in the folder" "" "$(ls -A "$FY_SAVES")"
+  rm -rf "$FY_SAVES"
+  mkdir "$FY_SAVES"
+}
+
 # check NAME WANTED GOT: compares, and shows what was said on a difference.
 check() {
   if [ "$2" = "$3" ]; then
@@ -64,6 +73,14 @@ leaves() {
   shift
   alive spec/lives/exit.lua "$@" > "$work/said" 2>&1
   check "$*" "$code" $?
+}
+
+code_of() {
+  case $1 in
+    error) echo 1 ;;
+    end) echo 0 ;;
+    *) echo 3 ;;
+  esac
 }
 
 # As leaves, by SIGTERM once the script says that it is ready.
@@ -107,6 +124,20 @@ for lua in ${FOUND_LUAS:-lua5.1 lua5.2 lua5.3 lua5.4 luajit}; do
     leaves 3 $what task 0
     terminated $what signal 5
   done
+  # With a name for files that are not whole yet, and without one.
+  without=$preload
+  for names in no yes; do
+    for how in exit close error end callback task; do
+      leaves "$(code_of $how)" saves $how 20
+      nothing_saved "$how, names: $names"
+    done
+    [ $names = yes ] || {
+      terminated saves signal 20
+      nothing_saved SIGTERM
+    }
+    preload="${preload:+$preload }$PWD/$build/spec/no_tmpfile_preload.so"
+  done
+  preload=$without
   # A shell with the thread sanitizer in it, as the child's would be, crashes.
   [ "${FLAVOUR-}" != tsan ] || continue
   alive spec/lives/popen.lua > "$work/said" 2>&1

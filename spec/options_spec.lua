@@ -180,11 +180,11 @@ local REQUEST = {
   { "timeout", 0, "5", true },
   { "auth", "none", 1, {} },
   { "max_body", 0, 1.5, "1" },
+  { "save_to", "", 5, true, "a\0b" },
 }
 
 local REQUEST_LATER = {
-  "retries", "idempotent", "save_to", "stream", "http_version",
-  "cancel_on_abort",
+  "retries", "idempotent", "stream", "http_version", "cancel_on_abort",
 }
 
 describe("an option of a request", function()

@@ -48,7 +48,7 @@ typedef enum freddy_code {
                          body_spent, secret_in_location. The answer is there */
   FREDDY_EAUTH,       /* "auth" */
   FREDDY_EBODY,       /* "body": what is sent; reason reader_failed,
-                         file_failed */
+                         file_failed; or what is to be kept: save_failed */
   FREDDY_EQUEUE_FULL, /* "queue_full" */
   FREDDY_ERATE_LIMITED,       /* "rate_limited": held back by a known limit */
   FREDDY_ECLOSED,             /* "closed": the client was closed */
@@ -295,7 +295,8 @@ typedef struct freddy_request {
   const char *api_key;     /* for this request, instead of the client's own;
                               NULL: the client's */
   freddy_timeouts timeout; /* 0 in a field: the client's */
-  size_t max_body;         /* 0: the client's */
+  size_t max_body;         /* 0: the client's; with `save_to`: none */
+  const char *save_to;     /* the file for a 2xx answer's body; see below */
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
   int progress;            /* 1: FREDDY_PROGRESS as well */
   const freddy_decoder *decoder; /* NULL: none */
@@ -312,12 +313,29 @@ typedef struct freddy_request {
  * is not sent again to where a redirect leads back. https never becomes http.
  * A redirect that is not followed is FREDDY_EREDIRECT.
  *
+ * With `save_to` (a path, copied; one that does not begin with a slash starts
+ * at the working folder of this moment) the decoded body of a 2xx answer goes
+ * into that file, whatever its size: at once and whole, when all of it has
+ * come and the disk has it, just before FREDDY_DONE. Until then, and whenever
+ * the call ends with an error, an old file of that name is as it was, and
+ * nothing else is left in its folder (but for a process that is killed, on a
+ * file system without O_TMPFILE). The new file has the permissions of the one
+ * it replaces, else those that the umask allows; something there that is no
+ * regular file, a symbolic link too, is refused. A body of no bytes, and a
+ * 204, give an empty file. An answer that is not 2xx has its body in memory
+ * and touches no file. Where the file cannot be had the call ends with
+ * FREDDY_EBODY, reason save_failed. At most `buffer` bytes wait to be
+ * written; then the transfer pauses, and that time is no stall. With
+ * `save_to` and with `stream` HTTP/1.1 is spoken. Not for HEAD, nor together
+ * with `stream`.
+ *
  * out   a new call, owned by the caller (freddy_call_free).
  * err   optional; filled on failure.
  *
  * Returns FREDDY_OK, or FREDDY_EMISUSE, FREDDY_EMISSING_CREDENTIALS,
- * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_EQUEUE_FULL, FREDDY_ENOMEM: then
- * nothing was sent and no event follows. */
+ * FREDDY_EBODY (`save_to` is no path that can be), FREDDY_ECLOSED,
+ * FREDDY_EFORKED, FREDDY_EQUEUE_FULL, FREDDY_ENOMEM: then nothing was sent and
+ * no event follows. */
 FREDDY_API FREDDY_MUST_CHECK int freddy_start(freddy_client *client,
                                               freddy_inbox *inbox,
                                               const freddy_request *req,
@@ -332,7 +350,8 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     freddy_error *err);
 
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
- * is in the inbox before this returns, unless the call had ended already.
+ * is in the inbox before this returns, unless the call had ended already, or
+ * is in the moment of putting its `save_to` in place.
  * Never blocks; may be repeated. */
 FREDDY_API void freddy_call_cancel(freddy_call *call);
 
@@ -369,8 +388,8 @@ FREDDY_API int freddy_call_header(const freddy_call *call, size_t index,
 FREDDY_API const char *freddy_call_header_get(const freddy_call *call,
                                               const char *name);
 
-/* The decoded body of a call that was not streamed; never NULL, and
- * NUL-terminated for convenience. */
+/* The decoded body of a call that was neither streamed nor saved, else "";
+ * never NULL, and NUL-terminated for convenience. */
 FREDDY_API const char *freddy_call_body(const freddy_call *call, size_t *size);
 
 /* The decoder's document, or NULL when it was not asked, or failed (then
@@ -386,6 +405,7 @@ typedef struct freddy_stats {
   int http_version;       /* 10, 11, 20; 0 when unknown */
   int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */
+  int64_t saved;          /* bytes of the file at `save_to` */
 } freddy_stats;
 
 FREDDY_API void freddy_call_stats(const freddy_call *call,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The public entry points: starting a call. Everything is checked and copied
  * here, on the caller's thread; the engine only carries it out. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/limits.h"
@@ -158,6 +160,59 @@ static int set_credential(struct fy_ask *ask, struct freddy_client *client,
   return rc;
 }
 
+/* --- Where the answer goes to ---------------------------------------------
+ */
+
+static int fail_save_to(const char *why, freddy_error *err) {
+  return fy_error_set(err, FREDDY_EBODY, "save_failed", "cannot save: %s",
+                      why);
+}
+
+/* `path` below the working folder of this moment. */
+static int set_absolute(struct fy_ask *ask, const char *path,
+                        freddy_error *err) {
+  char folder[FY_MAX_PATH];
+  struct fy_buf absolute;
+  int rc;
+
+  if (!getcwd(folder, sizeof(folder))) {
+    return fail_save_to(errno == ERANGE ? "the working folder's path is too "
+                                          "long"
+                                        : "there is no working folder",
+                        err);
+  }
+  fy_buf_init(&absolute, 2 * FY_MAX_PATH);
+  rc = fy_buf_addf(&absolute, "%s/%s", folder, path);
+  ask->save_to = fy_buf_take(&absolute, NULL);
+  return rc == FREDDY_OK ? rc : fy_error_nomem(err);
+}
+
+static int set_save_to(struct fy_ask *ask, const freddy_request *req,
+                       freddy_error *err) {
+  const char *path = req->save_to;
+
+  if (!path) {
+    return FREDDY_OK;
+  }
+  if (!*path) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL, "save_to: an empty path");
+  }
+  if (req->stream) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "save_to and stream: an answer goes one way");
+  }
+  if (strcmp(ask->method, "HEAD") == 0) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "save_to: the answer to HEAD has no body");
+  }
+  if (strlen(path) >= FY_MAX_PATH) {
+    return fail_save_to("the path is too long", err);
+  }
+  ask->save_max = req->max_body ? req->max_body : UINT64_MAX;
+  return *path == '/' ? fy_config_copy(path, &ask->save_to, err)
+                      : set_absolute(ask, path, err);
+}
+
 /* --- How long, how much ------------------------------------------------- */
 
 static fy_time pick_time(double request, double client, double otherwise) {
@@ -194,6 +249,7 @@ static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
       (rc = set_target(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_headers(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_limits(ask, client, req, err)) == FREDDY_OK &&
+      (rc = set_save_to(ask, req, err)) == FREDDY_OK &&
       (rc = set_body(ask, req, err)) == FREDDY_OK) {
     rc = set_credential(ask, client, req, err);
   }

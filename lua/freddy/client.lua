@@ -81,8 +81,16 @@ local function decode(self, entry, res)
   return entry.call:data()
 end
 
+-- Whether the body went to a file, or was to go: it is not in memory then.
+local function was_saved(entry, res)
+  return entry.save_to and res.status >= 200 and res.status < 300
+end
+
 local function success(self, entry, res, is_json)
-  if not is_json or not response.has_body(entry.method, res.status) then
+  if was_saved(entry, res) then
+    res.body, res.saved = nil, res.saved or 0
+    return res
+  elseif not is_json or not response.has_body(entry.method, res.status) then
     return res
   end
   local value, message = decode(self, entry, res)
@@ -121,6 +129,9 @@ end
 local function failed(self, entry, raw, partial)
   body.explain(entry, raw, redactor(self, entry))
   if partial then
+    if was_saved(entry, partial) then
+      partial.body = nil
+    end
     raw.attempts = raw.attempts or partial.attempts
     raw.status = partial.status
     raw.response = response.redact(response.wrap(partial),
@@ -254,7 +265,12 @@ end
 ---  first_byte =, stall =, total = }; false: none
 ---@field auth? boolean false: send no credential; true: send it to another
 ---  origin, too. By default it goes to the client's own origin only
----@field max_body? integer bytes of the answer at most
+---@field max_body? integer bytes of the answer at most; by default the
+---  client's, and none with save_to
+---@field save_to? string the path of a file that gets the body of a 2xx
+---  answer, at once when it is whole: `body` and `data` are nil then, `saved`
+---  is its size. On any failure an old file is as it was. A relative path
+---  starts at the working folder of this moment. Not for HEAD
 
 --- A part of a multipart body: data, file or reader.
 ---@class freddy.Part
@@ -407,7 +423,7 @@ for i, group in ipairs(api.groups) do
       return nil, err
     elseif res.data ~= nil then
       return res.data, res
-    elseif res.body == "" then
+    elseif res.body == "" or res.saved then
       return true, res
     end
     return nil, masked(self, spoiled(self, { method = method, path = path },

@@ -125,7 +125,8 @@ local client = {}
 ---@field auth? "default"|"off"|"always"
 ---@field api_key? string for this request only
 ---@field timeout? freddy.core.Timeouts
----@field max_body? integer
+---@field max_body? integer with save_to nil is none
+---@field save_to? string the file that gets the body of a 2xx answer
 ---@field stream? boolean "head" and "data" events as they come
 ---@field progress? boolean "progress" events as well
 ---@field json? boolean parse a large JSON body off the host's thread
@@ -240,13 +241,14 @@ function call:answer(question, data) end
 ---@field url string where it came from, after redirects
 
 ---@class freddy.core.Response: freddy.core.Head
----@field body string
+---@field body string "" when it was saved, or was to be
 ---@field attempts integer the first included; following a redirect is none
 ---@field timing freddy.core.Timing
 ---@field http_version 0|10|11|20
 ---@field reused boolean on a connection that was open already
 ---@field sent integer body bytes on the wire
 ---@field received integer
+---@field saved? integer bytes of the file at save_to; nil for 0
 
 --- The answer, after "done" (nil before). Beside an error there is a response
 --- when at least a head had arrived.

@@ -169,6 +169,10 @@ return {
   { kind = "body", reason = "reader_failed",
     meaning = "the reader raised, ended early or ran past its size",
     hint = "look at the reader function that gives the body" },
+  { kind = "body", reason = "save_failed",
+    meaning = "the answer cannot be saved at save_to: no such folder, no "
+      .. "permission, no room, or something there that is no regular file",
+    hint = "check the folder and its free space; the old file is as it was" },
 
   -- Answers that are not 2xx.
   { kind = "invalid",

@@ -114,6 +114,15 @@ local function callable(value)
   end
 end
 
+--- A file's path: any bytes but NUL, which would end it.
+local function path_name(value)
+  if type(value) ~= "string" or value == "" then
+    return "a path: a non-empty string"
+  elseif value:find("\0", 1, true) then
+    return "a path without NUL bytes"
+  end
+end
+
 local function seconds(value)
   if type(value) ~= "number" or value ~= value or value <= 0 then
     return "a number of seconds above 0, or false for no limit"
@@ -198,7 +207,7 @@ options.request = {
   end,
   json = function() end, -- anything; the encoder judges
   timeout = timeout, auth = boolean, max_body = size(1),
-  retries = LATER, idempotent = LATER, save_to = LATER, stream = LATER,
+  save_to = path_name, retries = LATER, idempotent = LATER, stream = LATER,
   http_version = LATER, cancel_on_abort = LATER,
 }
 

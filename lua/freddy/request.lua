@@ -22,7 +22,7 @@ local function apply(client, who, out, given)
     out.timeout = options.timeout(who, given.timeout)
   end
   out.auth = AUTH[given.auth]
-  out.max_body = given.max_body
+  out.max_body, out.save_to = given.max_body, given.save_to
   out.on_progress = given.on_progress
   out.progress = given.on_progress ~= nil
   body.set(who, out, given, client.codec)

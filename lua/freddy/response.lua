@@ -65,7 +65,8 @@ end
 ---@class freddy.Response
 ---@field status integer
 ---@field headers freddy.Headers
----@field body string "" for HEAD, 204 and 304
+---@field body? string "" for HEAD, 204 and 304; nil when it was saved
+---@field saved? integer bytes of the file, when it was saved (save_to)
 ---@field data any the decoded body when it is JSON, else nil
 ---@field request_id? string the header x-request-id
 ---@field timing freddy.Timing
@@ -77,7 +78,9 @@ end
 local Response = { __name = "freddy.response" }
 
 function Response.__tostring(res)
-  return ("freddy.response: %d (%d bytes)"):format(res.status, #res.body)
+  local size = res.body and ("%d bytes"):format(#res.body)
+    or res.saved and ("%.0f bytes saved"):format(res.saved) or "no body"
+  return ("freddy.response: %d (%s)"):format(res.status, size)
 end
 
 -- One client gets one type again and again.

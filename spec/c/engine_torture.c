@@ -5,6 +5,10 @@
  * flavour is built with ASan). */
 #include "base/mem.h"
 #include "engine_util.h"
+#include "folder.h"
+
+static struct folder folder;
+static char saved[200];
 
 /* gzip of "hello, hello, hello, hello" (RFC 1952). */
 static const unsigned char gzipped[] = {
@@ -85,7 +89,7 @@ static const struct scenario {
   const char *name;
   freddy_request req;
   int status;
-  const char *body; /* NULL: not looked at */
+  const char *body; /* or the file; NULL: not looked at */
 } scenarios[] = {
     {"get", {.path = "/hello"}, 200, "GET 0"},
     {"post",
@@ -125,6 +129,13 @@ static const struct scenario {
      "GET 0"},
     {"refused", {.path = "/to/302ftp:x"}, 302, "moved"},
     {"decode", {.path = "/big", .decoder = &decoder}, 200, NULL},
+    {"save", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
+    {"save named", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
+    {"save gzip",
+     {.path = "/gzip", .save_to = saved},
+     200,
+     "hello, hello, hello, hello"},
+    {"save denied", {.path = "/denied", .save_to = saved}, 401, "***"},
 };
 
 /* Five bytes, then the end, which the last question is for. */
@@ -150,7 +161,10 @@ static int outcome(const struct scenario *row, const freddy_call *call) {
   CHECK_INT(err != NULL, row->status == 302);
   CHECK_INT(freddy_call_status(call), row->status);
   if (row->body) {
-    CHECK_TEXT(freddy_call_body(call, NULL), row->body);
+    CHECK_TEXT(row->req.save_to && row->status == 200
+                   ? folder_read(saved)
+                   : freddy_call_body(call, NULL),
+               row->body);
   }
   if (row->req.decoder && !freddy_call_document(call, &late)) {
     CHECK_INT(late.code, FREDDY_ENOMEM);
@@ -176,6 +190,9 @@ static int run(const struct scenario *row, freddy_client *client,
   }
   CHECK_INT(event.type, FREDDY_DONE);
   good = outcome(row, call);
+  if (row->req.save_to) {
+    CHECK_INT(unlink(saved), good && row->status == 200 ? 0 : -1);
+  }
   freddy_call_free(call);
   return good;
 }
@@ -203,12 +220,14 @@ static int attempt(const struct scenario *row, unsigned port) {
   }
   freddy_client_free(client);
   freddy_inbox_free(inbox);
+  EVENTUALLY(folder_list(&folder)[0] == '\0');
   return good;
 }
 
 static void torture(const struct scenario *row, unsigned port, int all_after) {
   int good = 0;
 
+  nameless = strstr(row->name, "named") == NULL;
   for (long n = 0; !good && n < 1000; n++) {
     UNIT_CASE("%s, allocation %ld%s", row->name, n,
               all_after ? " and all after" : "");
@@ -229,10 +248,13 @@ int main(void) {
 
   make_file();
   rig_open(&rig, serve);
+  folder_open(&folder);
+  folder_path(&folder, "a", saved);
   for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {
     torture(&scenarios[i], rig.server->port, 0);
     torture(&scenarios[i], rig.server->port, 1);
   }
+  folder_close(&folder);
   rig_close(&rig);
   unlink(path);
   return unit_end();

@@ -25,6 +25,15 @@ function starts.transfers(send)
   end
 end
 
+-- Within bodies that are being saved.
+function starts.saves(send)
+  local plain = client(env("FY_TEST_EMULATOR_HTTP"))
+  for i = 1, N do
+    send(plain, "/v1/drip?chunks=9000&ms=5&size=2000",
+      env("FY_SAVES") .. "/" .. i)
+  end
+end
+
 -- A server that reads the ClientHello and says nothing.
 function starts.silent(send)
   local silent = client("https://" .. env("FY_TEST_HOSTILE_SILENT"),
@@ -49,8 +58,8 @@ function starts.tls(send)
 end
 
 local ended
-local function send(from, path)
-  from:send({ path = path }, function(res, err)
+local function send(from, path, save_to)
+  from:send({ path = path, save_to = save_to }, function(res, err)
     ended = ("%s ended: %s"):format(path, tostring(res and res.status or err))
   end)
 end

@@ -28,6 +28,7 @@ enum {
 #define FY_MAX_CONNECT_HEADERS (16 * FY_KIB)  /* a proxy's to CONNECT */
 #define FY_MAX_PEM (1 * FY_MIB)               /* an option given as text */
 #define FY_MAX_URL (64 * FY_KIB)              /* a URL that we ask for */
+#define FY_MAX_PATH (4 * FY_KIB)              /* a file's, as Linux has it */
 #define FY_MAX_SECRET (64 * FY_KIB)           /* a key or a token */
 #define FY_MAX_REQUEST_HEADERS (256 * FY_KIB) /* all that we send */
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */

@@ -88,6 +88,9 @@ static void push_response(lua_State *L, const freddy_call *handle) {
   set_count(L, "http_version", stats.http_version);
   set_count(L, "sent", stats.sent);
   set_count(L, "received", stats.received);
+  if (stats.saved) {
+    set_count(L, "saved", stats.saved);
+  }
   lua_pushboolean(L, stats.reused);
   lua_setfield(L, -2, "reused");
 }

@@ -101,6 +101,7 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->reader_size = fy_field_count(L, table, "reader_size", -1);
   req->parts = fy_field_parts(L, table, "parts", &req->part_count, err);
   req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
+  req->save_to = fy_field_text(L, table, "save_to", err);
   req->stream = fy_field_flag(L, table, "stream");
   req->progress = fy_field_flag(L, table, "progress");
   fy_field_timeouts(L, table, &req->timeout);

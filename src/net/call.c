@@ -57,6 +57,7 @@ static void free_ask(struct fy_ask *ask) {
   fy_target_clear(&ask->target);
   fy_free(ask->headers);
   fy_body_clear(&ask->body);
+  fy_free(ask->save_to);
   fy_secret_unref(ask->key);
 }
 
@@ -101,7 +102,7 @@ int fy_call_end(struct freddy_call *call, const freddy_error *error,
   int first;
 
   pthread_mutex_lock(&call->inbox->lock);
-  first = !call->ended;
+  first = !call->ended && (!call->committed || published == FY_ALL);
   if (first) {
     call->ended = 1;
     call->question_open = 0;
@@ -116,6 +117,24 @@ int fy_call_end(struct freddy_call *call, const freddy_error *error,
   }
   fy_inbox_unlock(call->inbox);
   return first;
+}
+
+int fy_call_commit(struct freddy_call *call) {
+  int committed;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  committed = call->committed = !call->ended;
+  pthread_mutex_unlock(&call->inbox->lock);
+  return committed;
+}
+
+int fy_call_is_committed(struct freddy_call *call) {
+  int committed;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  committed = call->committed;
+  pthread_mutex_unlock(&call->inbox->lock);
+  return committed;
 }
 
 void fy_call_cancel(struct freddy_call *call) {

@@ -20,6 +20,7 @@
 #include "net/timers.h"
 #include "rules/header.h"
 
+struct fy_save;
 struct fy_transfer;
 
 /* A piece of a streamed body that waits to be drained. */
@@ -42,6 +43,8 @@ struct fy_ask {
   struct fy_secret *key; /* instead of the client's; whole header line */
   fy_time connect, first_byte, stall, total;
   size_t max_body;
+  char *save_to;     /* absolute; NULL: to memory */
+  uint64_t save_max; /* of what is saved */
   size_t buffer;
   int stream;
   int progress;
@@ -89,6 +92,7 @@ struct freddy_call {
   int streaming;             /* 1: a 2xx of a streamed call */
   int hops;                  /* redirects followed */
   int led;                   /* 1: the next attempt follows one */
+  struct fy_save *save;      /* a 2xx that is saved; NULL: none */
   struct fy_answer answer;   /* the host's once published */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
@@ -106,7 +110,8 @@ struct freddy_call {
   atomic_int published;
   int ended;
   int abandoned;
-  int paused; /* the transfer waits for room */
+  int committed; /* its file gets its name: nothing else ends it now */
+  int paused;    /* the transfer waits for room */
   freddy_error error;
   struct fy_chunk *chunk_first, *chunk_last;
   size_t undrained;
@@ -128,7 +133,8 @@ enum {
   FY_CALL_CANCEL = 2,
   FY_CALL_RESUME = 4,
   FY_CALL_ANSWER = 8, /* the next piece of the body is there */
-  FY_CALL_MEASURED = 16
+  FY_CALL_MEASURED = 16,
+  FY_CALL_SAVED = 32
 };
 
 struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user);
@@ -152,6 +158,11 @@ void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
 /* End a call that is in flight, from the engine's side: its transfer is
  * broken off, `error` delivered. Engine thread. */
 void fy_call_stop(struct freddy_call *call, const freddy_error *error);
+
+/* Its file is about to get its name: 1, and until fy_call_end publishes all
+ * nothing else can end it; 0 when it has ended. Any thread. */
+int fy_call_commit(struct freddy_call *call);
+int fy_call_is_committed(struct freddy_call *call);
 
 /* The engine's side of the outbox. */
 void fy_call_tell_head(struct freddy_call *call);

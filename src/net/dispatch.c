@@ -7,6 +7,7 @@
 #include "net/client.h"
 #include "net/engine.h"
 #include "net/outcome.h"
+#include "net/save.h"
 #include "net/transfer.h"
 
 static void total_fire(struct fy_timer *timer, fy_time now) {
@@ -68,11 +69,28 @@ static void go_on(struct freddy_call *call) {
   }
 }
 
+/* The file has its name, or cannot have it. */
+static void saved(struct freddy_call *call) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (!call->in_flight || !call->save || !fy_save_outcome(call->save, &err)) {
+    return;
+  }
+  err.sent = err.code != FREDDY_OK && atomic_load(&call->sent);
+  if (call->transfer) {
+    fy_transfer_abort(call->transfer);
+  }
+  fy_outcome_deliver(call, &err);
+}
+
 void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
                     unsigned wishes) {
   struct freddy_call *call = (struct freddy_call *)post;
   freddy_error cancelled = {.code = FREDDY_OK};
 
+  if (wishes & FY_CALL_SAVED) {
+    saved(call);
+  }
   if (wishes & FY_CALL_CANCEL) {
     if (call->in_flight) {
       fy_error_set(&cancelled, FREDDY_ECANCELLED, NULL, "cancelled");
@@ -96,6 +114,9 @@ void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
 void fy_call_stop(struct freddy_call *call, const freddy_error *error) {
   freddy_error why = *error; /* it may be the transfer's */
 
+  if (fy_call_is_committed(call)) {
+    return; /* FY_CALL_SAVED is on its way */
+  }
   if (call->transfer) {
     fy_transfer_abort(call->transfer);
   }

@@ -315,10 +315,29 @@ static int may_free_parked(const struct fy_transfer *parked) {
 #endif
 }
 
-/* For freddy_shutdown: everything ends, and nothing of ours is left. */
+static void wait_for_post(struct fy_engine *engine) {
+  struct fy_ready unused[EVENTS_PER_TURN];
+  int wait;
+
+  pthread_mutex_lock(&engine->lock);
+  wait = engine->sleeping = !engine->first;
+  pthread_mutex_unlock(&engine->lock);
+  if (wait) {
+    fy_poller_wait(engine->poller, FY_NEVER, unused, EVENTS_PER_TURN);
+  }
+}
+
+/* For freddy_shutdown: everything ends, and nothing of ours is left. A call
+ * whose file is getting its name ends with that. */
 static void close_down(struct fy_engine *engine) {
-  serve_posts(engine, FY_MAX_WAITING * 2);
-  fy_engine_drop_calls(engine, NULL, NULL);
+  for (;;) {
+    serve_posts(engine, FY_MAX_WAITING * 2);
+    fy_engine_drop_calls(engine, NULL, NULL);
+    if (!engine->calls) {
+      break;
+    }
+    wait_for_post(engine);
+  }
   while (engine->transfers && may_free_parked(engine->transfers)) {
     fy_transfer_finish(engine->transfers, CURLE_ABORTED_BY_CALLBACK);
   }

@@ -9,6 +9,7 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/engine.h"
+#include "net/save.h"
 #include "net/transfer.h"
 
 static double seconds_of(CURL *easy, CURLINFO what) {
@@ -120,6 +121,11 @@ static int takes_long(struct freddy_call *call, const freddy_error *err) {
          size * fy_client_secret_count(call->client) >= FY_INLINE_JSON;
 }
 
+void fy_outcome_drop_file(struct freddy_call *call) {
+  fy_save_drop(call->save);
+  call->save = NULL;
+}
+
 void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   struct fy_answer *answer = &call->answer;
   const freddy_stats *stats = &answer->stats;
@@ -134,7 +140,9 @@ void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
       (double)(fy_clock_now() - call->started) / (double)FY_SECOND;
   if (err->code != FREDDY_OK) {
     atomic_fetch_add(&call->engine->failures, 1);
+    answer->stats.saved = 0;
   }
+  fy_outcome_drop_file(call);
   fy_engine_release_call(call->engine, call);
   call->job.run = run_finish;
   if (!takes_long(call, err) || fy_io_post(&call->job)) {

@@ -13,6 +13,9 @@ struct fy_transfer;
 void fy_outcome_measure(struct freddy_call *call,
                         struct fy_transfer *transfer);
 
+/* Let go of the file that the answer was saved to. */
+void fy_outcome_drop_file(struct freddy_call *call);
+
 /* The call is over: deliver `err` (code FREDDY_OK: none) with what there is
  * of an answer, and drop the engine's reference. */
 void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err);

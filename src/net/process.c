@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "net/engine.h"
 #include "net/io_thread.h"
+#include "net/save_file.h"
 
 static pthread_mutex_t home = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
@@ -52,6 +53,7 @@ static void after_fork_in_child(void) {
   atomic_store(&current, NULL);
   atomic_fetch_add(&generation, 1);
   fy_io_forget();
+  fy_save_file_forget();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
 }
@@ -94,6 +96,7 @@ static void stop_at_exit(void) {
     wait_stopped(engine, 1000);
   }
   pthread_mutex_unlock(&engine->lock);
+  fy_save_file_exit();
   atomic_store(&current, NULL); /* nobody may join it any more */
 }
 

@@ -13,6 +13,7 @@
 #include "net/gunzip.h"
 #include "net/hop.h"
 #include "net/outcome.h"
+#include "net/save.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
 
@@ -295,6 +296,9 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   fy_verdict(transfer, code, &err);
   fy_outcome_measure(call, transfer);
   count_connection(transfer);
+  if (err.code != FREDDY_OK) {
+    fy_outcome_drop_file(call);
+  }
   misfit = transfer->misfit;
   repeat = misfit || may_repeat(transfer);
   redirected = transfer->redirected;
@@ -308,6 +312,10 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     return;
   }
   if (repeat && fy_transfer_start(call, 1) == FREDDY_OK) {
+    return;
+  }
+  if (call->save && err.code == FREDDY_OK) {
+    fy_save_finish(call->save); /* FY_CALL_SAVED ends it */
     return;
   }
   fy_outcome_deliver(call, &err);

@@ -2,6 +2,7 @@
 #include "net/wire.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 #include "net/call.h"
 #include "net/engine.h"
 #include "net/gunzip.h"
+#include "net/save.h"
 #include "net/transfer.h"
 #include "net/tunnel.h"
 #include "rules/redirect.h"
@@ -121,10 +123,10 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
 
 /* --- Receiving ---------------------------------------------------------- */
 
-static int refuse_body(struct fy_transfer *transfer, size_t limit) {
-  return fy_error_set(&transfer->error, FREDDY_ETOO_LARGE, "body",
-                      "the answer's body is larger than max_body (%zu bytes)",
-                      limit);
+static int refuse_body(struct fy_transfer *transfer, uint64_t limit) {
+  return fy_error_set(
+      &transfer->error, FREDDY_ETOO_LARGE, "body",
+      "the answer's body is larger than max_body (%" PRIu64 " bytes)", limit);
 }
 
 static int has_no_body(const struct freddy_call *call) {
@@ -163,11 +165,22 @@ static int begin_redirect(struct fy_transfer *transfer) {
   return begin_gunzip(transfer);
 }
 
+/* What goes through is not kept in memory, and bounded by nothing but an
+ * explicit limit. */
+static uint64_t body_limit(const struct freddy_call *call, int success) {
+  const struct fy_ask *ask = &call->ask;
+
+  return success && ask->save_to  ? ask->save_max
+         : success && ask->stream ? UINT64_MAX
+                                  : ask->max_body;
+}
+
 /* The final header block is whole: what kind of body follows? */
 static int begin_body(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
   struct fy_headers *headers = &call->answer.headers;
   int success = headers->status >= 200 && headers->status <= 299;
+  uint64_t limit = body_limit(call, success);
 
   transfer->body_begun = 1;
   if (fy_redirect_is(headers->status)) {
@@ -176,9 +189,8 @@ static int begin_body(struct fy_transfer *transfer) {
   call->streaming = call->ask.stream && success;
   if (has_no_body(call)) {
     headers->gzip = 0;
-  } else if (!call->streaming && headers->length >= 0 &&
-             (uint64_t)headers->length > call->ask.max_body) {
-    return refuse_body(transfer, call->ask.max_body);
+  } else if (headers->length >= 0 && (uint64_t)headers->length > limit) {
+    return refuse_body(transfer, limit);
   }
   if (headers->encoded_otherwise) {
     return fy_error_set(&transfer->error, FREDDY_EPROTOCOL, "bad_encoding",
@@ -187,6 +199,13 @@ static int begin_body(struct fy_transfer *transfer) {
   }
   if (call->streaming) {
     fy_call_tell_head(call);
+  }
+  if (call->ask.save_to && success) {
+    call->answer.stats.saved = 0;
+    call->save = fy_save_new(call);
+    if (!call->save) {
+      return fy_error_nomem(&transfer->error);
+    }
   }
   return begin_gunzip(transfer);
 }
@@ -243,7 +262,33 @@ static int take_redirect_body(struct fy_transfer *transfer, const char *data,
 
 /* 1: no room until the consumer has taken some, who has it resumed then. */
 static int is_full(const struct fy_transfer *transfer) {
-  return transfer->call->streaming && fy_call_is_full(transfer->call);
+  struct freddy_call *call = transfer->call;
+
+  return call->save ? fy_save_is_full(call->save)
+                    : call->streaming && fy_call_is_full(call);
+}
+
+static int save_body(struct fy_transfer *transfer, const char *data,
+                     size_t size) {
+  struct freddy_call *call = transfer->call;
+  int64_t *saved = &call->answer.stats.saved;
+  int rc;
+
+  if (size > call->ask.save_max - (uint64_t)*saved) {
+    return refuse_body(transfer, call->ask.save_max);
+  }
+  rc = fy_save_put(call->save, data, size, &transfer->error);
+  *saved += (int64_t)size;
+  return rc;
+}
+
+static int keep_body(struct fy_transfer *transfer, const char *data,
+                     size_t size) {
+  struct freddy_call *call = transfer->call;
+  int rc = fy_buf_add(&call->answer.body, data, size);
+
+  return rc == FREDDY_ETOO_LARGE ? refuse_body(transfer, call->ask.max_body)
+                                 : rc;
 }
 
 static int take_body(void *context, const char *data, size_t size) {
@@ -253,16 +298,15 @@ static int take_body(void *context, const char *data, size_t size) {
 
   if (transfer->redirected) {
     return take_redirect_body(transfer, data, size);
+  } else if (call->save) {
+    rc = save_body(transfer, data, size);
   } else if (call->streaming) {
     rc = fy_call_tell_data(call, data, size);
   } else {
-    rc = fy_buf_add(&call->answer.body, data, size);
-  }
-  if (rc == FREDDY_ETOO_LARGE) {
-    return refuse_body(transfer, call->ask.max_body);
+    rc = keep_body(transfer, data, size);
   }
   if (rc != FREDDY_OK) {
-    return fy_error_nomem(&transfer->error);
+    return fy_error_nomem(&transfer->error); /* the first error wins */
   }
   return is_full(transfer) ? FY_GUNZIP_FULL : FREDDY_OK;
 }
