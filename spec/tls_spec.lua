@@ -385,6 +385,25 @@ describe("client_cert", function()
     known:close()
   end)
 
+  it("is for the client's own origin, as a credential is", function()
+    local far = helper.env "HOSTILE_TLS_CLIENT_CERT" .. "/s/ok?end=fin"
+    local given = { client_cert = CERT, client_key = CERT_KEY }
+    local client = new_client("TLS_OK", given)
+    local path = "/s/redirect?to=" .. far:gsub("[^%w]", function(char)
+      return ("%%%02X"):format(char:byte())
+    end)
+    for _, asked in ipairs { path, far } do
+      local _, err = client:get(asked)
+      assert.equal("client_cert_refused", err.reason)
+    end
+    assert.equal(200, freddy.assert(client:get(far, { auth = true })).status)
+    client:close()
+    client = new_client("TLS_CLIENT_CERT", given)
+    freddy.assert(client:get "/s/redirect?to=/s/ok%3fend=fin")
+    freddy.assert(client:get("/s/ok?end=fin", { auth = false }))
+    client:close()
+  end)
+
   it("that cannot be used is an error", function()
     unusable(select(2, show("/nowhere/cert.pem", CERT_KEY)))
     unusable(select(2, show(CERT, "/nowhere/key.pem")))

@@ -99,10 +99,11 @@ typedef struct freddy_options {
    * they exclude each other. Text is parsed for each connection anew. */
   const char *ca_file;
   const char *ca_blob;
-  /* What the client shows of itself to servers that ask for it, not to
-   * proxies: the path of a PEM file, or PEM text. The key may stand in the
-   * certificate's file (client_key NULL), not in its text; it must not be
-   * encrypted. Files are read when a connection is made. */
+  /* What the client shows of itself to its own server if that asks for it, and
+   * to another origin only with FREDDY_AUTH_ALWAYS; never to proxies: the path
+   * of a PEM file, or PEM text. The key may stand in the certificate's file
+   * (client_key NULL), not in its text; it must not be encrypted. Files are
+   * read when a connection is made. */
   const char *client_cert;
   const char *client_key;
   const char *proxy;    /* "http://user:password@host:port", or https, socks5

@@ -40,6 +40,7 @@ struct fy_ask {
   size_t header_count;
   struct fy_body body;
   int send_credential;
+  int shows_cert;        /* 1: an origin that the certificate is for */
   struct fy_secret *key; /* instead of the client's; whole header line */
   fy_time connect, first_byte, stall, total;
   size_t max_body;

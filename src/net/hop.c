@@ -97,7 +97,7 @@ static void change(struct freddy_call *call, const struct fy_step *step,
   drop_headers(ask, step);
   if (step->leaves) {
     /* Also if it comes back: who leads there is not the one who was asked. */
-    ask->send_credential = 0;
+    ask->send_credential = ask->shows_cert = 0;
   }
   fy_headers_clear(&call->answer.headers);
   fy_buf_clear(&call->answer.body);

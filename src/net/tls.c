@@ -182,8 +182,9 @@ static int apply_cert(struct fy_transfer *transfer) {
   const struct fy_tls *tls = &transfer->call->client->tls;
   CURL *easy = transfer->easy;
 
-  if (!tls->cert_file && !tls->cert_blob) {
-    return FREDDY_OK;
+  if (!transfer->call->ask.shows_cert ||
+      (!tls->cert_file && !tls->cert_blob)) {
+    return FREDDY_OK; /* it says who we are, as a credential does */
   }
   /* Without one OpenSSL asks the terminal for an encrypted key's. */
   if (set_text(easy, CURLOPT_KEYPASSWD, "") ||
