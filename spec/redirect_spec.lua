@@ -558,6 +558,24 @@ it("progress is told of what is sent, and of the last answer", function()
   assert.equal(#res.body, told[#told].received)
 end)
 
+it("a file gets the last answer, or nothing", function()
+  local path = os.tmpname()
+  os.remove(path)
+  for _, kind in ipairs { "some", "gzip" } do
+    local res = freddy.assert(client:get(at("redirect-body",
+      { kind = kind }), { save_to = path }))
+    assert.is_nil(res.body)
+    local file = assert(io.open(path))
+    assert.truthy(file:read "*a":find '^{"connection"')
+    file:close()
+    os.remove(path)
+    local err = refused("insecure", at("redirect-body",
+      { kind = kind, to = "http://example.com/" }), { save_to = path })
+    assert.equal(302, err.response.status)
+    assert.is_nil(io.open(path))
+  end
+end)
+
 it("a callback hears of the last answer alone", function()
   local results = {}
   client:send({ path = to("/s/ok", { hops = 3 }) }, function(res, err)
