@@ -68,6 +68,41 @@ describe("a verb", function()
   end)
 end)
 
+describe("a request after another", function()
+  -- One after the other on one connection: libcurl's handles are used again.
+  it("has nothing of it", function()
+    local other = helper.client { base_url = helper.http,
+      user_agent = "other/1", headers = { ["x-both"] = "other" } }
+    local function check(one, agent, options, method, body)
+      local answer = freddy.assert(one:request(options)).data
+      assert.equal(method, answer.method)
+      assert.equal(body, answer.body)
+      assert.same({ agent }, seen(answer, "user-agent"))
+      assert.same({ options.headers and options.headers["x-one"] },
+        seen(answer, "x-one"))
+      assert.same({ one == other and "other" or nil }, seen(answer, "x-both"))
+      assert.same({ "present" }, seen(answer, "api-key"))
+    end
+    local ours = "freddy/" .. freddy.version
+    for _ = 1, 3 do
+      check(plain, ours, { path = "/v1/echo" }, "GET", "")
+      check(plain, ours, { path = "/v1/echo", headers = { ["x-one"] = "1" } },
+        "GET", "")
+      local _, err = plain:get("/v1/echo", { auth = false })
+      assert.equal(401, err.status)
+      check(plain, ours, { path = "/v1/echo", body = "x" }, "GET", "x")
+      check(plain, ours, { path = "/v1/echo" }, "GET", "")
+      check(other, "other/1", { path = "/v1/echo" }, "GET", "")
+      check(plain, ours, { path = "/v1/echo", method = "POST", body = "y" },
+        "POST", "y")
+      check(plain, ours, { path = "/v1/echo", method = "DELETE" },
+        "DELETE", "")
+      assert.equal("", freddy.assert(plain:head("/v1/echo")).body)
+    end
+    other:close()
+  end)
+end)
+
 describe("the answer", function()
   it("has all its fields", function()
     local res = freddy.assert(client:get("/v1/models"))

@@ -26,12 +26,14 @@ static const struct fy_post_type client_type = {post_handle, post_ref,
                                                 post_unref};
 
 struct freddy_client *fy_client_new(void) {
+  static _Atomic uint64_t made;
   struct freddy_client *client = fy_calloc(1, sizeof(*client));
 
   if (!client) {
     return NULL;
   }
   client->post.type = &client_type;
+  client->serial = atomic_fetch_add(&made, 1) + 1;
   atomic_store(&client->refs, 1);
   pthread_mutex_init(&client->lock, NULL);
   return client;

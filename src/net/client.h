@@ -19,6 +19,7 @@ struct freddy_call;
 
 struct freddy_client {
   struct fy_post post;
+  uint64_t serial; /* no other client of the process has it; not 0 */
   atomic_int refs;
   _Atomic uint64_t generation; /* of the first request; 0: none yet */
   atomic_int closed;

@@ -20,19 +20,69 @@
 /* libcurl's own connect timeout must never fire before ours. */
 static const long NO_TIMEOUT_MS = 1000L * 1000 * 1000;
 
-CURL *fy_easy_take(struct fy_engine *engine) {
-  return engine->pooled ? engine->pool[--engine->pooled] : curl_easy_init();
+/* --- The pool ----------------------------------------------------------- */
+
+static int is_plain(const struct freddy_call *call);
+
+static void forget(CURL *easy) {
+  curl_easy_reset(easy);
+  /* Also when it is cleaned up: libcurl would change the process's SIGPIPE. */
+  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 }
 
-void fy_easy_give(struct fy_engine *engine, CURL *easy) {
+int fy_easy_take(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+  const struct freddy_call *call = transfer->call;
+
+  if (!engine->pooled) {
+    transfer->easy = curl_easy_init();
+    return transfer->easy ? FREDDY_OK : FREDDY_ENOMEM;
+  }
+  engine->pooled--;
+  transfer->easy = engine->pool[engine->pooled];
+  transfer->easy_for = engine->pool_for[engine->pooled];
+  if (transfer->easy_for &&
+      (transfer->easy_for != call->client->serial || !is_plain(call))) {
+    forget(transfer->easy);
+    transfer->easy_for = 0;
+  }
+  return FREDDY_OK;
+}
+
+/* What is the transfer's own; `set_callbacks` sets the rest of that anew. */
+static void forget_transfer(CURL *easy) {
+  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, NULL);
+  curl_easy_setopt(easy, CURLOPT_URL, NULL);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL);
+  curl_easy_setopt(easy, CURLOPT_PRIVATE, NULL);
+}
+
+void fy_easy_give(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+  CURL *easy = transfer->easy;
+
   if (engine->pooled == FY_MAX_POOL) {
     curl_easy_cleanup(easy);
     return;
   }
-  curl_easy_reset(easy);
-  /* Also when it is cleaned up: libcurl would change the process's SIGPIPE. */
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  engine->pool[engine->pooled++] = easy;
+  if (transfer->easy_for && transfer->ended_well) {
+    forget_transfer(easy);
+  } else {
+    forget(easy);
+    transfer->easy_for = 0;
+  }
+  engine->pool[engine->pooled] = easy;
+  engine->pool_for[engine->pooled] = transfer->easy_for;
+  engine->pooled++;
+}
+
+void fy_easy_drop_pool(struct fy_engine *engine) {
+  while (engine->pooled) {
+    CURL *easy = engine->pool[--engine->pooled];
+
+    forget(easy); /* its callbacks' data are gone */
+    curl_easy_cleanup(easy);
+  }
 }
 
 /* --- Headers ------------------------------------------------------------ */
@@ -45,6 +95,17 @@ static int is_bodiless(const char *method) {
 
 static int sends_body(const struct fy_ask *ask) {
   return ask->body.sources || !is_bodiless(ask->method);
+}
+
+/* Nothing is set for it but what each transfer sets, and what its client
+ * has: the same for all plain requests of that client, and no secret. */
+static int is_plain(const struct freddy_call *call) {
+  const struct freddy_client *client = call->client;
+  const struct fy_ask *ask = &call->ask;
+
+  return strcmp(ask->method, "GET") == 0 && !sends_body(ask) &&
+         !ask->target.localhost && !client->proxy && !client->tls.cert_file &&
+         !client->tls.cert_blob;
 }
 
 static int has_header(const struct fy_ask *ask, const char *name) {
@@ -323,18 +384,28 @@ static void set_engine(struct fy_transfer *transfer) {
                    (long)FY_DNS_CACHE_SECONDS);
 }
 
-int fy_easy_setup(struct fy_transfer *transfer) {
-  const struct freddy_call *call = transfer->call;
-  CURL *easy = transfer->easy;
+/* What a handle keeps for the next plain request of this client. */
+static int set_client(struct fy_transfer *transfer) {
+  const struct freddy_client *client = transfer->call->client;
 
   set_engine(transfer);
+  set_protocols(transfer->easy);
+  if (set_text(transfer->easy, CURLOPT_USERAGENT, client->user_agent) ||
+      fy_tls_apply(transfer) || set_proxy(transfer)) {
+    return FREDDY_ENOMEM;
+  }
+  transfer->easy_for = is_plain(transfer->call) ? client->serial : 0;
+  return FREDDY_OK;
+}
+
+int fy_easy_setup(struct fy_transfer *transfer) {
+  if (!transfer->easy_for && set_client(transfer) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
   set_callbacks(transfer);
-  set_protocols(easy);
   set_version(transfer);
-  if (set_text(easy, CURLOPT_URL, call->ask.target.url) ||
-      set_text(easy, CURLOPT_USERAGENT, call->client->user_agent) ||
-      fy_tls_apply(transfer) || set_proxy(transfer) || set_body(transfer) ||
-      set_headers(transfer) || set_resolve(transfer)) {
+  if (set_text(transfer->easy, CURLOPT_URL, transfer->call->ask.target.url) ||
+      set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
     return FREDDY_ENOMEM;
   }
   return FREDDY_OK;

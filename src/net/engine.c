@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "net/call.h"
 #include "net/cloexec.h"
+#include "net/easy.h"
 #include "net/inbox.h"
 #include "net/transfer.h"
 #include "net/tunnel.h"
@@ -341,9 +342,7 @@ static void close_down(struct fy_engine *engine) {
   while (engine->transfers && may_free_parked(engine->transfers)) {
     fy_transfer_finish(engine->transfers, CURLE_ABORTED_BY_CALLBACK);
   }
-  while (engine->pooled) {
-    curl_easy_cleanup(engine->pool[--engine->pooled]);
-  }
+  fy_easy_drop_pool(engine);
 }
 
 static void *engine_main(void *context) {

@@ -48,6 +48,7 @@ struct fy_engine {
   struct fy_tunnel *tunnels;     /* the sockets to proxies */
   size_t timer_demand;           /* timers that may be armed at once */
   CURL *pool[FY_MAX_POOL];
+  uint64_t pool_for[FY_MAX_POOL]; /* the client whose options it has, or 0 */
   int pooled;
 
   _Atomic uint64_t requests, attempts, failures, opened, reused;

@@ -168,7 +168,7 @@ static int check_file(struct fy_transfer *transfer, const char *path,
                       "%s: not a regular file", path);
 }
 
-static int check_files(struct fy_transfer *transfer) {
+int fy_tls_check(struct fy_transfer *transfer) {
   const struct fy_tls *tls = &transfer->call->client->tls;
   int rc = check_file(transfer, tls->ca_file, "ca_file");
 
@@ -214,10 +214,7 @@ int fy_tls_apply(struct fy_transfer *transfer) {
   /* A CA path, also a compiled-in one, switches off the cache of the parsed
    * store, and then every connection parses it again. */
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-  rc = check_files(transfer);
-  if (rc == FREDDY_OK) {
-    rc = set_text(easy, CURLOPT_CAINFO, tls->ca_file);
-  }
+  rc = set_text(easy, CURLOPT_CAINFO, tls->ca_file);
   if (rc == FREDDY_OK) {
     rc = set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca_blob,
                   tls->ca_blob ? strlen(tls->ca_blob) : 0, CURL_BLOB_COPY);

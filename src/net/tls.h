@@ -25,9 +25,13 @@ int fy_tls_set(struct fy_tls *tls, const freddy_options *opts,
 void fy_tls_clear(struct fy_tls *tls);
 
 /* Set it up on the transfer's handle: towards the server, and (without the
- * certificate of our own) towards an HTTPS proxy. FREDDY_OK; FREDDY_ENOMEM;
- * FREDDY_ETLS with transfer->error filled. */
+ * certificate of our own) towards an HTTPS proxy. FREDDY_OK or
+ * FREDDY_ENOMEM. */
 int fy_tls_apply(struct fy_transfer *transfer);
 int fy_tls_apply_proxy(struct fy_transfer *transfer);
+
+/* A connection is about to be made: can its files be read? FREDDY_OK, or
+ * FREDDY_ETLS with transfer->error filled. */
+int fy_tls_check(struct fy_transfer *transfer);
 
 #endif

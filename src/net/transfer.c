@@ -123,7 +123,7 @@ static void transfer_free(struct fy_transfer *transfer) {
   fy_lookups_forget(&engine->lookups, transfer);
   fy_lookups_leave(&engine->lookups, transfer, 0, fy_clock_now());
   if (transfer->easy) {
-    fy_easy_give(engine, transfer->easy);
+    fy_easy_give(transfer);
   }
   fy_easy_clear(transfer);
   fy_tunnel_forget(transfer);
@@ -198,8 +198,8 @@ void fy_transfer_launch(struct fy_transfer *transfer) {
   atomic_fetch_add(&transfer->call->attempts, !transfer->call->led);
   transfer->call->led = 0;
   atomic_fetch_add(&engine->attempts, 1);
-  transfer->easy = fy_easy_take(engine);
-  if (!transfer->easy || fy_easy_setup(transfer) != FREDDY_OK ||
+  if (fy_easy_take(transfer) != FREDDY_OK ||
+      fy_easy_setup(transfer) != FREDDY_OK ||
       curl_multi_add_handle(engine->multi, transfer->easy) != CURLM_OK) {
     fail_launch(transfer);
   }
@@ -288,6 +288,7 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   int repeat, redirected, body_spent, misfit;
 
   curl_multi_remove_handle(transfer->engine->multi, transfer->easy);
+  transfer->ended_well = code == CURLE_OK;
   if (!call) {
     atomic_fetch_sub(&transfer->engine->parked, 1);
     transfer_free(transfer);

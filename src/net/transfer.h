@@ -22,6 +22,8 @@ struct fy_transfer {
   struct fy_engine *engine;
   struct freddy_call *call; /* NULL: parked, its call has ended */
   CURL *easy;               /* NULL until launched */
+  uint64_t easy_for;        /* the client whose options it has, or 0 */
+  int ended_well;           /* what libcurl knows of it can stay */
   struct curl_slist *header_nodes;
   struct curl_slist proxy_header; /* borrows the secret below */
   struct fy_secret *proxy_line;

@@ -14,6 +14,7 @@
 #include "net/engine.h"
 #include "net/gunzip.h"
 #include "net/save.h"
+#include "net/tls.h"
 #include "net/transfer.h"
 #include "net/tunnel.h"
 #include "rules/redirect.h"
@@ -72,7 +73,7 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   } else {
     transfer->resolving = 0; /* the proxy's; the server's is to come */
   }
-  if (is_over(transfer)) {
+  if (is_over(transfer) || fy_tls_check(transfer) != FREDDY_OK) {
     return CURL_SOCKET_BAD;
   }
   atomic_fetch_add(&transfer->engine->opened, 1);
