@@ -184,6 +184,32 @@ describe("through an HTTP proxy", function()
       end)
   end
 
+  it("HTTP/2 goes by one tunnel, which is nobody else's", function()
+    local client = helper.client { proxy = at("PROXY_AUTH", nil, LOGIN) }
+    local fns = {}
+    for i = 1, 10 do
+      fns[i] = function()
+        return client:get "/v1/echo"
+      end
+    end
+    local results, errs = freddy.all(fns)
+    assert.is_nil(errs)
+    for i = 1, 10 do
+      assert.equal("2.0", results[i].data.http_version)
+      assert.equal(1, results[i].attempts)
+      for _, header in ipairs(results[i].data.headers) do
+        assert.is_nil(header.name:lower():find "^proxy")
+      end
+    end
+    assert.equal(1, saw "proxy_auth")
+    local stranger = helper.client { proxy = at("PROXY_AUTH", nil, "a:b") }
+    local _, err = stranger:get "/v1/echo"
+    check(err, "connect", "proxy_auth")
+    freddy.assert(client:get "/v1/echo")
+    client:close()
+    stranger:close()
+  end)
+
   it("credentials that are wrong or missing are proxy_auth", function()
     for _, base_url in ipairs { TLS, helper.hostile_url } do
       for _, login in ipairs { false, "a:b", escape(USER) } do

@@ -256,6 +256,8 @@ describe("ca_file", function()
       local res, err = get("TLS_OK", { ca_file = path })
       assert.is_nil(res)
       refused(err, "ca_file")
+      assert.truthy(err.message:find "no CA found"
+        or err.message:find "not a regular file", err.message)
     end)
   end
 end)

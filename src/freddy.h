@@ -36,7 +36,7 @@ typedef enum freddy_code {
   FREDDY_OK = 0,
   FREDDY_EMISUSE,     /* "misuse": an argument is wrong; message says which */
   FREDDY_ERESOLVE,    /* "resolve": the name has no address */
-  FREDDY_ECONNECT,    /* "connect": no connection; reason proxy, proxy_auth */
+  FREDDY_ECONNECT,    /* "connect": none; reason proxy, proxy_auth... */
   FREDDY_ETLS,        /* "tls": handshake or certificate */
   FREDDY_ETIMEOUT,    /* "timeout": reason connect, first_byte, stall, total */
   FREDDY_ECUT,        /* "cut": closed before or within the answer */

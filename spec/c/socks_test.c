@@ -143,16 +143,23 @@ static void end(struct rig *rig, freddy_call *call, const char *kind) {
 }
 
 static void test_cancel_in_lookup(struct rig *rig, struct rig *proxied) {
-  freddy_call *call;
+  freddy_call *calls[10];
 
   set_release(0);
-  call = start(proxied, "slow-one.test", 0);
-  EVENTUALLY(read_int(&hanging) == 1);
-  freddy_call_cancel(call);
-  end(proxied, call, "cancelled");
-  EVENTUALLY(parked() == 1);
+  for (int i = 0; i < 10; i++) {
+    calls[i] = start(proxied, "slow-one.test", 0);
+  }
+  EVENTUALLY(read_int(&hanging) == 4); /* per host name */
+  for (int i = 0; i < 10; i++) {
+    freddy_call_cancel(calls[i]);
+  }
+  for (int i = 0; i < 10; i++) {
+    end(proxied, calls[i], "cancelled");
+  }
+  EVENTUALLY(parked() == 4);
   check_others_go_on(rig);
-  CHECK_INT(read_int(&hanging), 1);
+  CHECK_INT(read_int(&hanging), 4);
+  CHECK_INT(read_int(&worst), 4);
   set_release(1);
   EVENTUALLY(parked() == 0);
 }
@@ -167,7 +174,7 @@ static void test_timeout_in_lookup(struct rig *rig, struct rig *proxied) {
   for (int i = 0; i < 30; i++) {
     end(proxied, calls[i], "timeout");
   }
-  CHECK_INT(read_int(&worst), 4);
+  CHECK(read_int(&worst) <= 4);
   check_others_go_on(rig);
   set_release(1);
   EVENTUALLY(parked() == 0);

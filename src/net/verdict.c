@@ -86,19 +86,21 @@ static int tls_failed(const struct fy_transfer *transfer, CURLcode code,
                       freddy_error *err, const char *text) {
   const char *reason = tls_reason(transfer, code, text);
   const char *url = transfer->call->ask.target.url;
+  const char *no_ca = code == CURLE_SSL_CACERT_BADFILE ? "no CA found: " : "";
   const char *alert = certificate_alert(text);
   struct fy_url parts;
 
   text = alert ? alert : text;
   if (is_proxy_tls(transfer)) {
-    return fy_error_set(err, FREDDY_ETLS, reason, "TLS with the proxy %s: %s",
-                        proxy_of(transfer)->host, text);
+    return fy_error_set(err, FREDDY_ETLS, reason,
+                        "TLS with the proxy %s: %s%s",
+                        proxy_of(transfer)->host, no_ca, text);
   }
   if (fy_url_split(url, strlen(url), &parts, NULL) != FREDDY_OK) {
     parts.host.size = 0;
   }
-  return fy_error_set(err, FREDDY_ETLS, reason, "TLS with %.*s: %s",
-                      (int)parts.host.size, parts.host.data, text);
+  return fy_error_set(err, FREDDY_ETLS, reason, "TLS with %.*s: %s%s",
+                      (int)parts.host.size, parts.host.data, no_ca, text);
 }
 
 /* SOCKS5: what the proxy answered, or did not. */
