@@ -246,7 +246,9 @@ describe("an answer that is wrong is", function()
         helper.documented(err)
         assert.equal(reason, err.reason)
         assert.is_true(err.sent)
-        assert.equal(1, err.attempts)
+        -- A GET on a connection that was used before is repeated once.
+        assert.is_true(err.attempts == 1
+          or err.attempts == 2 and kind == "cut" and not err.response)
         assert.equal(err.response and err.response.status, err.status)
         next_is_right()
       end)

@@ -101,6 +101,7 @@ static void push_response(lua_State *L, const freddy_call *handle) {
 static int l_call_result(lua_State *L) {
   struct lcall *call = check_call(L);
   const freddy_error *err;
+  freddy_stats stats;
   int results = 1;
 
   if (!call->handle || !freddy_call_done(call->handle)) {
@@ -110,6 +111,10 @@ static int l_call_result(lua_State *L) {
   err = freddy_call_error(call->handle);
   if (err) {
     results = fy_error_return(L, err);
+  }
+  if (err && err->sent) {
+    freddy_call_stats(call->handle, &stats);
+    set_count(L, "attempts", stats.attempts);
   }
   if (!err) {
     push_response(L, call->handle);

@@ -288,7 +288,10 @@ static int set_proxy(struct fy_transfer *transfer) {
 
 /* HTTP/2 by ALPN, and a burst waits for its first connection instead of
  * opening one each. But over HTTP/2 libcurl keeps up to its whole window of
- * a transfer that is paused, 33 MB: what may be is not sent that way. */
+ * a transfer that is paused, 33 MB: what may be is not sent that way. It also
+ * (7.88 does, 8.14.1 not) takes a stream that the server reset for one that
+ * ended, when the code is NO_ERROR or the connection is closed with it, and
+ * these have often nothing but their end to tell that they are whole. */
 static void set_version(struct fy_transfer *transfer) {
   const struct freddy_call *call = transfer->call;
   int http1 = call->client->http1 || !call->ask.target.https ||

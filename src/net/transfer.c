@@ -77,6 +77,10 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
   if (fy_clock_add(transfer->last_byte, byte_limit(transfer)) > now) {
     arm_byte_timer(transfer);
   } else {
+    /* Over HTTP/2 libcurl would only give up the stream: a connection that
+     * says nothing any more would make the next request wait as long, and
+     * each after that. One that others use goes on. */
+    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
     time_out(transfer, transfer->answered ? "stall" : "first_byte",
              byte_limit(transfer));
   }
@@ -246,17 +250,31 @@ static void count_connection(struct fy_transfer *transfer) {
   }
 }
 
+/* The connection was an old one, and ended before it was noticed that it
+ * does: libcurl's own repeat knows less of HTTP/2. */
+static int was_stale(const struct fy_transfer *transfer, CURLcode code) {
+  long opened = 0;
+
+  if (transfer->error.code != FREDDY_OK || !transfer->sends) {
+    return 0;
+  }
+  curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &opened);
+  return opened == 0 && (code == CURLE_PARTIAL_FILE || code == CURLE_HTTP2 ||
+                         code == CURLE_GOT_NOTHING ||
+                         code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR);
+}
+
 /* libcurl found the reused connection dead and would have repeated the
  * request by itself. GET and its like may be: at once and for free, but on a
  * connection that is new (RFC 9110 9.2.2; design: a reset on a reused idle
  * connection). */
-static int may_repeat(const struct fy_transfer *transfer) {
+static int may_repeat(const struct fy_transfer *transfer, CURLcode code) {
   static const char *const idempotent[] = {"GET",    "HEAD",    "PUT",
                                            "DELETE", "OPTIONS", NULL};
   const char *method = transfer->call->ask.method;
 
-  if (!transfer->resent || transfer->fresh || transfer->answered ||
-      !fy_upload_can_replay(transfer->call)) {
+  if (!(transfer->resent || was_stale(transfer, code)) || transfer->fresh ||
+      transfer->answered || !fy_upload_can_replay(transfer->call)) {
     return 0;
   }
   for (const char *const *name = idempotent; *name; name++) {
@@ -301,7 +319,7 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     fy_outcome_drop_file(call);
   }
   misfit = transfer->misfit;
-  repeat = misfit || may_repeat(transfer);
+  repeat = misfit || may_repeat(transfer, code);
   redirected = transfer->redirected;
   body_spent = !fy_upload_can_replay(call);
   call->transfer = NULL;

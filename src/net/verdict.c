@@ -179,6 +179,30 @@ static int broke(const struct fy_transfer *transfer, CURLcode code,
   return fy_error_set(err, FREDDY_ECUT, NULL, "%s", text);
 }
 
+/* The error codes of HTTP/2 by which one side says that the other broke the
+ * rules (RFC 9113, 7). Which side it was, libcurl does not tell: mostly its
+ * own library, about the answer. */
+static int breaks_http2(const char *text) {
+  static const char *const codes[] = {"(err 1)", "(err 3)", "(err 5)",
+                                      "(err 6)", "(err 9)", NULL};
+
+  for (const char *const *code = codes; *code; code++) {
+    if (strstr(text, *code)) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* libcurl holds at most 128 KiB of a stream's headers, and its library few
+ * CONTINUATION frames; whose they were, each stream of the connection is
+ * told the same. */
+static int headers_broke_http2(const struct fy_transfer *transfer,
+                               const char *text) {
+  return headers_too_large(transfer) &&
+         (strstr(text, "returned -902") || strstr(text, "returned -905"));
+}
+
 /* What libcurl finds before our own reader does, by the reader's words. */
 static const char *protocol_reason(CURLcode code, const char *text) {
   if (strstr(text, "Content-Length")) {
@@ -188,6 +212,48 @@ static const char *protocol_reason(CURLcode code, const char *text) {
     return "bad_header"; /* a NUL in it, or no colon */
   }
   return code == CURLE_BAD_CONTENT_ENCODING ? "bad_encoding" : "bad_status";
+}
+
+/* The request went out, or was about to. */
+static void judge_answer(const struct fy_transfer *transfer, CURLcode code,
+                         freddy_error *err, const char *text) {
+  switch (code) {
+  case CURLE_OUT_OF_MEMORY:
+    /* libcurl has a limit of its own for a header line, and this name. */
+    if (headers_too_large(transfer)) {
+      fy_error_set(err, FREDDY_ETOO_LARGE, "header",
+                   "a header line of the answer is too long");
+    } else {
+      fy_error_nomem(err);
+    }
+    break;
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_WEIRD_SERVER_REPLY:
+  case CURLE_BAD_CONTENT_ENCODING:
+    fy_error_set(err, FREDDY_EPROTOCOL, protocol_reason(code, text), "%s",
+                 text);
+    break;
+  case CURLE_HTTP2:
+    fy_error_set(
+        err, FREDDY_ECUT, NULL,
+        "the server ended the HTTP/2 connection before the answer's end");
+    break;
+  case CURLE_HTTP2_STREAM:
+    if (breaks_http2(text)) {
+      fy_error_set(err, FREDDY_EPROTOCOL, "bad_http2", "%s", text);
+    } else {
+      fy_error_set(err, FREDDY_ECUT, NULL, "%s", text);
+    }
+    break;
+  default:
+    if (headers_broke_http2(transfer, text)) {
+      fy_error_set(err, FREDDY_ETOO_LARGE, "header",
+                   "the headers of an answer on this HTTP/2 connection are "
+                   "too large");
+    } else {
+      broke(transfer, code, err, text);
+    }
+  }
 }
 
 static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
@@ -222,23 +288,8 @@ static void judge_failure(const struct fy_transfer *transfer, CURLcode code,
   case CURLE_USE_SSL_FAILED:
     tls_failed(transfer, code, err, text);
     break;
-  case CURLE_OUT_OF_MEMORY:
-    /* libcurl has a limit of its own for a header line, and this name. */
-    if (headers_too_large(transfer)) {
-      fy_error_set(err, FREDDY_ETOO_LARGE, "header",
-                   "a header line of the answer is too long");
-    } else {
-      fy_error_nomem(err);
-    }
-    break;
-  case CURLE_UNSUPPORTED_PROTOCOL:
-  case CURLE_WEIRD_SERVER_REPLY:
-  case CURLE_BAD_CONTENT_ENCODING:
-    fy_error_set(err, FREDDY_EPROTOCOL, protocol_reason(code, text), "%s",
-                 text);
-    break;
   default:
-    broke(transfer, code, err, text);
+    judge_answer(transfer, code, err, text);
   }
 }
 

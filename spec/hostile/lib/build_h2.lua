@@ -21,14 +21,15 @@ end
 
 --- A scenario that sends what `start` makes, if anything, and then what
 --- `piece` makes over and over, until the client resets the stream or
---- closes, or `mb` MiB went out. Both are functions of the stream.
+--- closes, or `mb` MiB went out; with `ms` one piece at a time. Both are
+--- functions of the stream.
 function build.endless(about, start, piece)
   return {
-    about = about .. "; `mb` MiB bound it",
-    args = "mb=64",
+    about = about .. "; `mb` MiB bound it, with `ms` between two",
+    args = "mb=64 ms=0",
     run = function(stream, _, args)
-      local one = piece(stream)
-      local many = one:rep(math.max(1, (1 << 14) // #one))
+      local one, ms = piece(stream), tonumber(args.ms) or 0
+      local many = ms > 0 and one or one:rep(math.max(1, (1 << 14) // #one))
       local left = (tonumber(args.mb) or 64) << 20
       if start then
         stream:send(start(stream))
@@ -37,6 +38,9 @@ function build.endless(about, start, piece)
         stream:check()
         stream:send(many)
         left = left - #many
+        if ms > 0 then
+          stream:wait(nil, ms / 1000)
+        end
       end
       return "fin"
     end,

@@ -35,11 +35,15 @@ function session:send(bytes)
   while self.writing do
     self.wake:wait()
   end
+  if self.over then
+    error(conn.GONE, 0)
+  end
   self.writing = true
   local ok, why = pcall(self.conn.send, self.conn, bytes)
   self.writing = false
   self.wake:signal()
   if not ok then
+    why = self.over and conn.GONE or why
     self.over = true
     error(why, 0)
   end

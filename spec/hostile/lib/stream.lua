@@ -83,6 +83,14 @@ function stream:open_window(size)
   self:send(frames.window(self.id, size))
 end
 
+--- Take the body as it comes, what has come before included.
+function stream:accept_body()
+  self.auto = true
+  if self.body_size > 0 and not self.ended then
+    self:open_window(self.body_size)
+  end
+end
+
 --- Raise when nobody can be served any more.
 function stream:check()
   if self.refused or self.session.over then

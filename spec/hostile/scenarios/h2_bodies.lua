@@ -86,7 +86,7 @@ bodies["early-answer"] = {
     if args["then"] == "rst" then
       stream:reset(0)
     else
-      stream.auto = true
+      stream:accept_body()
       stream:read_body()
     end
   end,
@@ -114,7 +114,7 @@ bodies["window-gate"] = {
     stream:wait(function()
       return log.released(args.gate or "")
     end)
-    stream.auto = true
+    stream:accept_body()
     stream:open_window(1 << 20)
     stream:read_body()
     stream:answer('{"ok":true,"size":' .. stream.body_size .. "}")
@@ -129,7 +129,7 @@ bodies["slow-read"] = {
     return { INITIAL_WINDOW_SIZE = tonumber(args.n) or 1024 }
   end,
   run = function(stream)
-    stream.auto = true
+    stream:accept_body()
     stream:read_body()
     stream:answer('{"ok":true,"size":' .. stream.body_size .. "}")
   end,
