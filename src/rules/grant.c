@@ -19,26 +19,6 @@ static int refuse(freddy_error *err, const char *reason, const char *what) {
                       what);
 }
 
-/* Jansson's memory is not wiped when it is freed. */
-static void wipe_strings(json_t *value) {
-  const char *key;
-  json_t *member;
-  size_t i;
-
-  if (json_is_string(value)) {
-    fy_wipe((char *)(uintptr_t)json_string_value(value),
-            json_string_length(value));
-  } else if (json_is_object(value)) {
-    json_object_foreach(value, key, member) {
-      wipe_strings(member);
-    }
-  } else if (json_is_array(value)) {
-    json_array_foreach(value, i, member) {
-      wipe_strings(member);
-    }
-  }
-}
-
 /* The first of two names that stands for something. */
 static const json_t *either(const json_t *object, const char *one,
                             const char *other) {
@@ -194,7 +174,7 @@ int fy_grant_read(const char *text, size_t size, double date, int must_have,
     return (int)err->code;
   }
   rc = read_answer(answer, date, must_have, grant, err);
-  wipe_strings(answer);
+  fy_json_wipe(answer);
   json_decref(answer);
   if (rc != FREDDY_OK) {
     fy_grant_clear(grant);

@@ -2,11 +2,13 @@
 #include "rules/json.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 #define PARSE_FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
@@ -217,4 +219,23 @@ json_t *fy_json_parse(const char *text, size_t size, freddy_error *err) {
              describe(json_error_code(&failure)));
   }
   return document;
+}
+
+void fy_json_wipe(json_t *value) {
+  const char *key;
+  json_t *member;
+  size_t i;
+
+  if (json_is_string(value)) {
+    fy_wipe((char *)(uintptr_t)json_string_value(value),
+            json_string_length(value));
+  } else if (json_is_object(value)) {
+    json_object_foreach(value, key, member) {
+      fy_json_wipe(member);
+    }
+  } else if (json_is_array(value)) {
+    json_array_foreach(value, i, member) {
+      fy_json_wipe(member);
+    }
+  }
 }

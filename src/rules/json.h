@@ -17,4 +17,8 @@
 FREDDY_MUST_CHECK json_t *fy_json_parse(const char *text, size_t size,
                                         freddy_error *err);
 
+/* Overwrite every string in it, since jansson frees its memory as it is: just
+ * before it is released, by its only holder. NULL is fine. */
+void fy_json_wipe(json_t *value);
+
 #endif
