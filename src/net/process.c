@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "net/engine.h"
 #include "net/io_thread.h"
+#include "net/private_fd.h"
 #include "net/save_file.h"
 
 static pthread_mutex_t home = PTHREAD_MUTEX_INITIALIZER;
@@ -40,19 +41,23 @@ void fy_process_let_fork(void) {
 static void before_fork(void) {
   pthread_mutex_lock(&home);
   pthread_mutex_lock(&turn);
+  fy_private_fd_before_fork();
 }
 
 static void after_fork_in_parent(void) {
+  fy_private_fd_after_fork();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
 }
 
 /* Nothing of the parent's engine is locked, freed or closed: its threads are
- * not here, and its own locks may be held by the host's. */
+ * not here, and its own locks may be held by the host's. But copies of
+ * descriptors that keep files locked do not stay. */
 static void after_fork_in_child(void) {
   atomic_store(&current, NULL);
   atomic_fetch_add(&generation, 1);
   fy_io_forget();
+  fy_private_fd_forget();
   fy_save_file_forget();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
