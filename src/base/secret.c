@@ -123,6 +123,18 @@ int fy_secret_is_shared(const struct fy_secret *secret) {
   return atomic_load_explicit(&secret->refs, memory_order_acquire) > 1;
 }
 
+int fy_secret_equal(const struct fy_secret *a, const struct fy_secret *b) {
+  unsigned differ = 0;
+
+  if (a->size != b->size) {
+    return 0;
+  }
+  for (size_t i = 0; i < a->size; i++) {
+    differ |= (unsigned)((unsigned char)a->text[i] ^ (unsigned char)b->text[i]);
+  }
+  return differ == 0;
+}
+
 const char *fy_secret_text(const struct fy_secret *secret) {
   return secret->text;
 }

@@ -22,6 +22,9 @@ void fy_secret_unref(struct fy_secret *secret);
 /* 1 when someone else holds a reference as well. */
 int fy_secret_is_shared(const struct fy_secret *secret);
 
+/* 1 when both have the same text; the time hangs on their sizes only. */
+int fy_secret_equal(const struct fy_secret *a, const struct fy_secret *b);
+
 /* The text with its prefix, NUL-terminated, and its length. Borrowed. */
 const char *fy_secret_text(const struct fy_secret *secret);
 size_t fy_secret_size(const struct fy_secret *secret);

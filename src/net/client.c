@@ -48,10 +48,7 @@ void fy_client_unref(struct freddy_client *client) {
   if (!client || atomic_fetch_sub(&client->refs, 1) != 1) {
     return;
   }
-  for (size_t i = 0; i < client->other_count; i++) {
-    fy_secret_unref(client->others[i]);
-  }
-  fy_free(client->others);
+  fy_secrets_clear(&client->others);
   fy_secret_unref(client->secret);
   fy_free(client->base_url);
   fy_free(client->key_header);
@@ -76,51 +73,19 @@ freddy_credential fy_client_kind(struct freddy_client *client,
   return kind;
 }
 
-/* Forget those that no call carries any more. The caller holds the lock. */
-static void prune(struct freddy_client *client) {
-  size_t kept = 0;
-
-  for (size_t i = 0; i < client->other_count; i++) {
-    if (fy_secret_is_shared(client->others[i])) {
-      client->others[kept++] = client->others[i];
-    } else {
-      fy_secret_unref(client->others[i]);
-    }
-  }
-  client->other_count = kept;
-}
-
-/* Room for one more. The caller holds the lock. */
-static int make_room(struct freddy_client *client) {
-  struct fy_secret **others;
-  size_t room = client->other_room ? 2 * client->other_room : 8;
-
-  prune(client);
-  if (client->other_count < client->other_room) {
-    return FREDDY_OK;
-  }
-  others = fy_realloc(client->others, room * sizeof(struct fy_secret *));
-  if (!others) {
-    return FREDDY_ENOMEM;
-  }
-  client->others = others;
-  client->other_room = room;
-  return FREDDY_OK;
-}
-
 int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
                          struct fy_secret *secret) {
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = make_room(client);
+  rc = fy_secrets_reserve(&client->others);
   if (rc == FREDDY_OK) {
     if (client->secret) {
-      client->others[client->other_count++] = client->secret;
+      fy_secrets_add(&client->others, client->secret);
     }
     client->secret = secret;
     client->kind = kind;
-    prune(client);
+    fy_secrets_prune(&client->others);
   } else {
     fy_secret_unref(secret);
   }
@@ -128,23 +93,13 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
   return rc;
 }
 
-static int same_text(const struct fy_secret *a, const struct fy_secret *b) {
-  return fy_secret_size(a) == fy_secret_size(b) &&
-         memcmp(fy_secret_text(a), fy_secret_text(b), fy_secret_size(a)) == 0;
-}
-
 /* The one that is known already with this text, or NULL. */
 static struct fy_secret *find_same(struct freddy_client *client,
                                    const struct fy_secret *secret) {
-  if (client->secret && same_text(client->secret, secret)) {
+  if (client->secret && fy_secret_equal(client->secret, secret)) {
     return client->secret;
   }
-  for (size_t i = 0; i < client->other_count; i++) {
-    if (same_text(client->others[i], secret)) {
-      return client->others[i];
-    }
-  }
-  return NULL;
+  return fy_secrets_find(&client->others, secret);
 }
 
 int fy_client_note_secret(struct freddy_client *client,
@@ -158,9 +113,9 @@ int fy_client_note_secret(struct freddy_client *client,
     fy_secret_unref(*secret);
     *secret = fy_secret_ref(known);
   } else {
-    rc = make_room(client);
+    rc = fy_secrets_reserve(&client->others);
     if (rc == FREDDY_OK) {
-      client->others[client->other_count++] = fy_secret_ref(*secret);
+      fy_secrets_add(&client->others, fy_secret_ref(*secret));
     }
   }
   pthread_mutex_unlock(&client->lock);
@@ -200,14 +155,14 @@ static int masks_open(struct masks *masks, struct freddy_client *client) {
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = masks_allocate(masks, client->other_count + 3);
+  rc = masks_allocate(masks, client->others.count + 3);
   if (rc == FREDDY_OK) {
     masks_add_proxy(masks, client->proxy);
     if (client->secret) {
       masks_add(masks, client->secret);
     }
-    for (size_t i = 0; i < client->other_count; i++) {
-      masks_add(masks, client->others[i]);
+    for (size_t i = 0; i < client->others.count; i++) {
+      masks_add(masks, client->others.list[i]);
     }
   }
   pthread_mutex_unlock(&client->lock);
@@ -226,7 +181,7 @@ size_t fy_client_secret_count(struct freddy_client *client) {
   size_t count;
 
   pthread_mutex_lock(&client->lock);
-  count = client->other_count + (client->secret != NULL) +
+  count = client->others.count + (client->secret != NULL) +
           (client->proxy && client->proxy->basic ? 2 : 0);
   pthread_mutex_unlock(&client->lock);
   return count;

@@ -12,6 +12,7 @@
 #include "freddy.h"
 #include "net/post.h"
 #include "net/proxy.h"
+#include "net/secrets.h"
 #include "net/tls.h"
 #include "rules/url.h"
 
@@ -42,8 +43,7 @@ struct freddy_client {
   struct fy_secret *secret; /* the whole header line */
   /* Secrets that were replaced, or given for one request, while calls that
    * carry them live: what the redactor has to know beside `secret`. */
-  struct fy_secret **others;
-  size_t other_count, other_room;
+  struct fy_secrets others;
 };
 
 /* What can be wished of a client. */
