@@ -38,7 +38,10 @@ describe("freddy.new", function()
     environment.FREDDY_JWT_TOKEN = "jwt"
     assert.equal("token", freddy.new().auth:status().kind)
     environment.FREDDY_API_KEY = SECRET
-    assert.same({ kind = "key", state = "fresh", tail = "0123" },
+    assert.same({
+      kind = "key", state = "fresh", tail = "0123", refreshing = false,
+      refreshes = 0,
+    },
       freddy.new().auth:status())
     assert.is_nil(fake.options.token)
   end)
@@ -101,7 +104,10 @@ describe("a client without a credential", function()
     assert.equal("missing_credentials", err.kind)
     assert.is_false(err.sent)
     assert.truthy(client:get("/v1/health/", { auth = false }))
-    assert.same({ kind = "none", state = "empty", tail = "" },
+    assert.same({
+      kind = "none", state = "empty", tail = "", refreshing = false,
+      refreshes = 0,
+    },
       client.auth:status())
   end)
 
@@ -143,7 +149,10 @@ describe("a function as api_key", function()
     assert.equal("key-1", fake.requests[1].api_key)
     assert.equal("key-2", fake.requests[2].api_key)
     assert.is_nil(fake.requests[3].api_key)
-    assert.same({ kind = "key", state = "fresh", tail = "" },
+    assert.same({
+      kind = "key", state = "fresh", tail = "", refreshing = false,
+      refreshes = 0,
+    },
       client.auth:status())
   end)
 

@@ -205,6 +205,27 @@ function Client:credential()
   return self.kind, #secret >= 20 and secret:sub(-4) or ""
 end
 
+function Client:status()
+  local kind, tail = self:credential()
+  return {
+    kind = kind, tail = tail, state = kind == "none" and "empty" or "fresh",
+    refreshing = false, refreshes = 0,
+  }
+end
+
+function Client:set_session(access, refresh, expires_in)
+  if self.closed then
+    return nil, { kind = "closed", message = "the client is closed" }
+  end
+  self.kind, self.secret = "session", access or refresh
+  self.refresh, self.expires_in = refresh, expires_in
+  return true
+end
+
+function Client:forget()
+  self.kind, self.secret = "none", nil
+end
+
 function Client:redact(text)
   if not self.secret then
     return text

@@ -27,6 +27,10 @@ local WRONG = { -- option, wrong values
   { "api_key", "", 5, true, "with blank", "line\n", "nul\0", {} },
   { "token", "", 5, noop, "a b", "a\r\nb" },
   { "auth", "kye", 5, true, "" },
+  { "refresh_token", "", 5, noop, "a b", "a\0" },
+  { "expires_in", 0, -1, "5", 0 / 0 },
+  { "auth_paths", "/v1/x", 5, true },
+  { "keep_warm", 1, "yes" },
   { "base_url", "", 5, "http://x\n", {} },
   { "key_header", "", 5, "two words", "x:y", "x\n" },
   { "timeout", 0, -1, "5", true, 0 / 0, noop },
@@ -45,10 +49,9 @@ local WRONG = { -- option, wrong values
 }
 
 local LATER = {
-  "refresh_token", "token_provider", "on_token", "store", "retries",
-  "rate_limit", "max_in_flight", "keep_warm", "on_retry", "on_event",
+  "token_provider", "on_token", "store", "retries",
+  "rate_limit", "max_in_flight", "on_retry", "on_event",
   "on_log", "exit_wait", "max_event",
-  "expires_in", "auth_paths",
 }
 
 describe("an option of freddy.new", function()
@@ -56,7 +59,12 @@ describe("an option of freddy.new", function()
     local name = row[1]
     it(name .. " raises at the caller for each wrong value", function()
       for i = 2, #row do
-        local given = { api_key = name ~= "token" and "key" or nil }
+        local given = {}
+        if name == "expires_in" then
+          given.token = "t"
+        elseif name ~= "token" and name ~= "refresh_token" then
+          given.api_key = "key"
+        end
         given[name] = row[i]
         raises(("option %q must be"):format(name),
           function() freddy.new(given) end)
@@ -113,9 +121,15 @@ describe("an option of freddy.new", function()
       function() freddy.new { api_key = "k", auth = "kye" } end)
   end)
 
-  it("auth = \"bearer\" is refused", function()
-    raises('auth = "bearer" is not supported',
-      function() freddy.new { api_key = "k", auth = "bearer" } end)
+  it("auth_paths raises for what is no path, and names it", function()
+    for _, path in ipairs { "x", "", 5, "/a b", "/a\n" } do
+      raises("option auth_paths.refresh must be a path", function()
+        freddy.new { token = "t", auth_paths = { refresh = path } }
+      end)
+    end
+    raises('unknown option "refesh" in auth_paths', function()
+      freddy.new { token = "t", auth_paths = { refesh = "/x" } }
+    end)
   end)
 
   it("must come in a table", function()
@@ -164,8 +178,8 @@ describe("timeout", function()
       function() client:get("/", { timeout = { conect = 1 } }) end)
     raises("timeout.event is not supported by this version",
       function() client:get("/", { timeout = { event = 1 } }) end)
-    raises("timeout.auth is not supported by this version",
-      function() freddy.new { api_key = "k", timeout = { auth = 1 } } end)
+    raises("option timeout.auth is one of freddy.new only",
+      function() client:get("/", { timeout = { auth = 1 } }) end)
   end)
 end)
 
@@ -483,6 +497,14 @@ describe("auth", function()
       function() freddy.new { token = "t", auth = "none" } end)
     raises('auth = "key" and token exclude each other',
       function() freddy.new { token = "t", auth = "key" } end)
+    raises("api_key and refresh_token are two credentials",
+      function() freddy.new { api_key = "k", refresh_token = "t" } end)
+    raises('auth = "bearer" exchanges an api_key',
+      function() freddy.new { token = "t", auth = "bearer" } end)
+    raises('auth = "bearer" wants api_key as a string',
+      function() freddy.new { api_key = noop, auth = "bearer" } end)
+    raises("expires_in is the life of token",
+      function() freddy.new { refresh_token = "t", expires_in = 5 } end)
   end)
 end)
 
@@ -526,8 +548,12 @@ describe("a function of the module", function()
       function() client.auth:set_api_key("a\nb") end)
     raises("client.auth:set_token: the token must be",
       function() client.auth:set_token(5) end)
-    raises("refresh_token is not supported by this version", function()
-      client.auth:set_token { access_token = "a", refresh_token = "b" } end)
+    raises("client.auth:set_token: the refresh_token must be", function()
+      client.auth:set_token { access_token = "a", refresh_token = "" } end)
+    raises("expires_in must be a number", function()
+      client.auth:set_token { access_token = "a", expires_in = -1 } end)
+    raises("there is no access_token",
+      function() client.auth:set_token {} end)
     raises('unknown field "token"',
       function() client.auth:set_token { token = "a" } end)
     raises("client.auth:set_token must be called with a colon",

@@ -2,21 +2,25 @@
 /* The public entry points: clients, inboxes and the process. */
 #include "net/client.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "config.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "net/inbox.h"
 #include "rules/header.h"
 
 static const char DEFAULT_BASE_URL[] = "https://api.freddy.aitronos.com";
+static const char DEFAULT_REFRESH_PATH[] = "/v1/auth/refresh";
+static const char DEFAULT_TOKEN_PATH[] = "/v1/auth/token";
 static const char DEFAULT_KEY_HEADER[] = "api-key";
 static const char DEFAULT_USER_AGENT[] = "freddy/" FREDDY_VERSION;
 
-enum { MAX_KEY_HEADER = 256, MIN_TAIL_SECRET = 20 };
+enum { MAX_KEY_HEADER = 256 };
 
 const char *freddy_version(void) {
   return FREDDY_VERSION;
@@ -93,12 +97,108 @@ static int set_headers(struct freddy_client *client,
   return rc;
 }
 
+static int copy_path(const char *what, const char *path, const char *otherwise,
+                     char **out, freddy_error *err) {
+  path = path ? path : otherwise;
+  if (path[0] != '/' || !fy_header_is_value(path, strlen(path))) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "%s: a path begins with \"/\"", what);
+  }
+  return fy_config_copy(path, out, err);
+}
+
+static int set_auth(struct freddy_client *client, const freddy_options *opts,
+                    freddy_error *err) {
+  int rc = copy_path("auth_paths.refresh", opts->refresh_path,
+                     DEFAULT_REFRESH_PATH, &client->refresh_path, err);
+
+  client->exchanges = opts->exchange;
+  client->keep_warm = opts->keep_warm;
+  if (opts->expires_in < 0 || isnan(opts->expires_in)) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "expires_in: not a number of seconds");
+  }
+  return rc == FREDDY_OK
+             ? copy_path("auth_paths.token", opts->token_path,
+                         DEFAULT_TOKEN_PATH, &client->token_path, err)
+             : rc;
+}
+
+static int make_secret(const char *what, const char *text,
+                       struct fy_secret **out, freddy_error *err) {
+  if (!text) {
+    return FREDDY_OK;
+  }
+  if (!fy_config_is_credential(text, strlen(text))) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "%s: is empty, too long, or has characters that no "
+                        "credential has",
+                        what);
+  }
+  *out = fy_secret_new(NULL, text, strlen(text));
+  return *out ? FREDDY_OK : fy_error_nomem(err);
+}
+
+/* `key` is its whole line, or NULL; borrowed like the rest. */
+static int set_session(struct freddy_client *client, const char *access,
+                       const char *refresh, const struct fy_secret *key,
+                       double expires_in, freddy_error *err) {
+  struct fy_secret *secrets[2] = {NULL, NULL};
+  struct fy_session session = {.key = key, .expires_in = expires_in};
+  struct fy_credential *credential = NULL;
+  int rc = make_secret("token", access, &secrets[0], err);
+
+  if (rc == FREDDY_OK) {
+    rc = make_secret("refresh_token", refresh, &secrets[1], err);
+  }
+  if (rc == FREDDY_OK) {
+    session.access = secrets[0];
+    session.refresh = secrets[1];
+    credential = fy_credential_get(client, &session);
+    rc = credential ? FREDDY_OK : fy_error_nomem(err);
+  }
+  if (rc == FREDDY_OK &&
+      fy_client_set_session(client, credential) != FREDDY_OK) {
+    rc = fy_error_nomem(err);
+  }
+  fy_secret_unref(secrets[0]);
+  fy_secret_unref(secrets[1]);
+  return rc;
+}
+
+/* Made after everything else: what it is shared by hangs on all settings. */
+static int set_first_session(struct freddy_client *client,
+                             const freddy_options *opts, freddy_error *err) {
+  struct fy_secret *key = NULL;
+  int rc = FREDDY_OK;
+
+  if ((opts->api_key != NULL) != (opts->exchange != 0)) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        opts->exchange ? "exchange: there is no api_key"
+                                       : "api_key and refresh_token: a client "
+                                         "has one credential");
+  }
+  if (opts->exchange) {
+    rc = fy_config_secret(FREDDY_API_KEY, client->key_header, opts->api_key,
+                          strlen(opts->api_key), &key, err);
+  }
+  if (rc == FREDDY_OK) {
+    rc = set_session(client, opts->token, opts->refresh_token, key,
+                     opts->expires_in, err);
+  }
+  fy_secret_unref(key);
+  return rc;
+}
+
 static int set_credential(struct freddy_client *client,
                           const freddy_options *opts, freddy_error *err) {
   freddy_credential kind = opts->api_key ? FREDDY_API_KEY : FREDDY_TOKEN;
   const char *text = opts->api_key ? opts->api_key : opts->token;
   int rc;
 
+  if (opts->refresh_token || opts->exchange) {
+    return set_first_session(client, opts, err);
+  }
   if (opts->api_key && opts->token) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "api_key and token: a client has one credential");
@@ -141,6 +241,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
       (rc = fy_tls_set(&client->tls, opts, err)) == FREDDY_OK &&
       (rc = set_headers(client, opts->headers, err)) == FREDDY_OK &&
       (rc = fy_config_timeouts(&opts->timeout, err)) == FREDDY_OK &&
+      (rc = set_auth(client, opts, err)) == FREDDY_OK &&
       (rc = set_credential(client, opts, err)) == FREDDY_OK) {
     *out = client;
   } else {
@@ -158,6 +259,7 @@ void freddy_client_close(freddy_client *client) {
       fy_engine_is_foreign(client->generation)) {
     return;
   }
+  fy_client_leave_session(client);
   if (engine && atomic_load(&client->generation)) {
     fy_engine_post(engine, &client->post, FY_CLIENT_CLOSE);
   }
@@ -173,12 +275,7 @@ void freddy_client_free(freddy_client *client) {
   }
 }
 
-int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
-                                 const char *secret, size_t size,
-                                 freddy_error *err) {
-  struct fy_secret *made = NULL;
-  int rc = FREDDY_OK;
-
+static int check_open(const freddy_client *client, freddy_error *err) {
   if (fy_engine_is_foreign(client->generation)) {
     return fy_error_set(err, FREDDY_EFORKED, NULL,
                         "the client belongs to another process");
@@ -186,8 +283,45 @@ int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
   if (atomic_load(&client->closed)) {
     return fy_error_set(err, FREDDY_ECLOSED, NULL, "the client is closed");
   }
+  return FREDDY_OK;
+}
+
+int freddy_client_set_session(freddy_client *client, const char *access,
+                              const char *refresh, double expires_in,
+                              freddy_error *err) {
+  int rc = check_open(client, err);
+
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  if (!access && !refresh) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "access and refresh: there is neither");
+  }
+  if (!refresh) {
+    return freddy_client_set_credential(client, FREDDY_TOKEN, access,
+                                        strlen(access), err);
+  }
+  return set_session(client, access, refresh, NULL, expires_in, err);
+}
+
+int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
+                                 const char *secret, size_t size,
+                                 freddy_error *err) {
+  struct fy_secret *made = NULL;
+  int rc = check_open(client, err);
+
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
   if (kind != FREDDY_NONE) {
-    rc = fy_config_secret(kind, client->key_header, secret, size, &made, err);
+    rc = fy_config_secret(kind == FREDDY_API_KEY ? kind : FREDDY_TOKEN,
+                          client->key_header, secret, size, &made, err);
+  }
+  if (rc == FREDDY_OK && kind == FREDDY_API_KEY && client->exchanges) {
+    rc = set_session(client, NULL, NULL, made, 0, err);
+    fy_secret_unref(made);
+    return rc;
   }
   if (rc == FREDDY_OK &&
       fy_client_set_secret(client, kind, made) != FREDDY_OK) {
@@ -210,12 +344,45 @@ freddy_credential freddy_client_credential(freddy_client *client, char *tail) {
   kind = fy_client_kind(client, &secret);
   if (secret && tail) {
     size = fy_secret_bare_size(secret);
-    if (size >= MIN_TAIL_SECRET) {
+    if (size >= FY_MIN_TAIL_SECRET) {
       memcpy(tail, fy_secret_bare(secret) + size - 4, 5);
     }
   }
   fy_secret_unref(secret);
   return kind;
+}
+
+void freddy_client_forget(freddy_client *client) {
+  struct fy_credential *session;
+
+  if (fy_engine_is_foreign(client->generation)) {
+    return;
+  }
+  session = fy_client_session(client);
+  if (session) {
+    fy_credential_revoke(session);
+    fy_credential_unref(session);
+  }
+  (void)fy_client_set_secret(client, FREDDY_NONE, NULL);
+}
+
+void freddy_client_status(freddy_client *client,
+                          freddy_session_status *status) {
+  struct fy_credential *session;
+
+  memset(status, 0, sizeof(*status));
+  status->expires_in = -1;
+  status->state = "empty";
+  status->kind = freddy_client_credential(client, status->tail);
+  if (status->kind == FREDDY_SESSION) {
+    session = fy_client_session(client);
+    if (session) {
+      fy_credential_describe(session, status);
+      fy_credential_unref(session);
+    }
+  } else if (status->kind != FREDDY_NONE) {
+    status->state = "fresh";
+  }
 }
 
 int freddy_client_redact(freddy_client *client, const char *text, size_t size,

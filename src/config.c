@@ -28,13 +28,13 @@ int fy_config_url(const char *what, const char *text, struct fy_url *out,
 
 /* A credential is printable ASCII without blanks: what keys and JWTs are
  * made of, and what no server can read in two ways. */
-static int is_credential(const char *text, size_t size) {
+int fy_config_is_credential(const char *text, size_t size) {
   for (size_t i = 0; i < size; i++) {
     if (text[i] <= ' ' || text[i] > '~') {
       return 0;
     }
   }
-  return size > 0;
+  return size > 0 && size <= FY_MAX_SECRET;
 }
 
 int fy_config_secret(freddy_credential kind, const char *key_header,
@@ -47,7 +47,7 @@ int fy_config_secret(freddy_credential kind, const char *key_header,
   if (size == 0) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL, "%s is empty", what);
   }
-  if (size > FY_MAX_SECRET || !is_credential(text, size)) {
+  if (!fy_config_is_credential(text, size)) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "%s has characters that no credential has, or is too "
                         "long",
@@ -125,7 +125,8 @@ int fy_config_headers(const char *const *headers, const char *key_header,
 
 int fy_config_timeouts(const freddy_timeouts *timeouts, freddy_error *err) {
   if (isnan(timeouts->connect) || isnan(timeouts->first_byte) ||
-      isnan(timeouts->stall) || isnan(timeouts->total)) {
+      isnan(timeouts->stall) || isnan(timeouts->total) ||
+      isnan(timeouts->auth)) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "timeout: not a number of seconds");
   }

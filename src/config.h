@@ -13,6 +13,10 @@
 int fy_config_url(const char *what, const char *text, struct fy_url *out,
                   freddy_error *err);
 
+/* 1 when `text` can be a credential: printable ASCII without blanks, and not
+ * too long. */
+int fy_config_is_credential(const char *text, size_t size);
+
 /* A new secret whose text is the whole header line. FREDDY_OK,
  * FREDDY_EMISUSE (empty, or not a header value) or FREDDY_ENOMEM. */
 int fy_config_secret(freddy_credential kind, const char *key_header,

@@ -64,8 +64,11 @@ typedef enum freddy_code {
 typedef struct freddy_error {
   freddy_code code;
   int sent;
-  char reason[24];   /* one stable word, or "" */
-  char message[232]; /* one line for a person */
+  char reason[24];    /* one stable word, or "" */
+  char message[232];  /* one line for a person */
+  double retry_after; /* FREDDY_EAUTH, refresh_failed: seconds; 0: unknown */
+  int uncertain;      /* FREDDY_EAUTH, session_expired: 1 when the answer of a
+                         refresh was lost before */
 } freddy_error;
 
 typedef struct freddy_client freddy_client;
@@ -86,15 +89,27 @@ typedef struct freddy_timeouts {
   double first_byte; /* 120: from connected to the first byte */
   double stall;      /* 90: between bytes of the answer */
   double total;      /* 600: everything, from freddy_start; none for streams */
+  double auth;       /* 30: a refresh or an exchange (of a client only) */
 } freddy_timeouts;
 
 /* All zero means the defaults. Every string is borrowed for the call only. */
 typedef struct freddy_options {
-  const char *base_url;   /* NULL: https://api.freddy.aitronos.com */
-  const char *api_key;    /* sent as `key_header`; at most one credential */
-  const char *token;      /* sent as Authorization: Bearer */
-  const char *key_header; /* NULL: api-key */
-  const char *user_agent; /* NULL: freddy/VERSION */
+  const char *base_url; /* NULL: https://api.freddy.aitronos.com */
+  const char *api_key;  /* sent as `key_header`; at most one credential */
+  const char *token;    /* sent as Authorization: Bearer */
+  /* With `token`, or alone: a session. Its access token is renewed, through
+   * POST refresh_path, before anyone sees it expired; clients with equal
+   * settings and tokens share one. */
+  const char *refresh_token;
+  double expires_in; /* what is left of `token`'s life, in seconds; 0: what it
+                        says itself (JWT exp), else an hour */
+  int exchange;      /* 1: `api_key` is not sent with requests; it is exchanged
+                        for a session, through POST token_path */
+  const char *refresh_path; /* NULL: /v1/auth/refresh */
+  const char *token_path;   /* NULL: /v1/auth/token */
+  int keep_warm;            /* 1: renew also when no request asks for it */
+  const char *key_header;   /* NULL: api-key */
+  const char *user_agent;   /* NULL: freddy/VERSION */
   /* PEM, the path of a file or text; each replaces the system's store, and
    * they exclude each other. Text is parsed for each connection anew. */
   const char *ca_file;
@@ -144,7 +159,8 @@ FREDDY_API void freddy_client_free(freddy_client *client);
 typedef enum freddy_credential {
   FREDDY_NONE = 0, /* `secret` is ignored */
   FREDDY_API_KEY,
-  FREDDY_TOKEN
+  FREDDY_TOKEN,
+  FREDDY_SESSION /* tokens that are renewed; see freddy_client_set_session */
 } freddy_credential;
 
 /* Replace the credential. Requests that are sent from now on carry the new
@@ -155,6 +171,42 @@ FREDDY_API int freddy_client_set_credential(freddy_client *client,
                                             freddy_credential kind,
                                             const char *secret, size_t size,
                                             freddy_error *err);
+
+/* Use these tokens from now on, as freddy_client_set_credential does: a
+ * session that ends whatever there was, an expired one included.
+ *
+ * access      NULL: none yet, `refresh` brings the first
+ * refresh     NULL: none; then `access` is what FREDDY_TOKEN is
+ * expires_in  what is left of `access`'s life, in seconds; 0: what it says
+ *
+ * Returns FREDDY_OK, or FREDDY_EMISUSE (neither; empty; control characters),
+ * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
+FREDDY_API int freddy_client_set_session(freddy_client *client,
+                                         const char *access,
+                                         const char *refresh,
+                                         double expires_in, freddy_error *err);
+
+/* Forget every credential of the client, and of those that share its session:
+ * requests get FREDDY_EMISSING_CREDENTIALS from now on. Tells no server.
+ * Never blocks. */
+FREDDY_API void freddy_client_forget(freddy_client *client);
+
+typedef struct freddy_session_status {
+  freddy_credential kind;
+  const char *state; /* "empty", "fetching", "fresh", "stale", "refreshing",
+                        "expired", "failed", "revoked"; static */
+  double expires_in; /* seconds until the token counts as expired; -1: not
+                        known */
+  int refreshing;    /* 1 while a renewal is under way */
+  uint64_t refreshes;
+  char tail[5];         /* as freddy_client_credential's */
+  char last_error[232]; /* of the last renewal that failed; "" after one that
+                           did not */
+} freddy_session_status;
+
+/* How the credential stands. Never blocks, and never holds a secret. */
+FREDDY_API void freddy_client_status(freddy_client *client,
+                                     freddy_session_status *status);
 
 /* What kind of credential the client has now, and into tail[5] the last four
  * characters of one that has 20 or more, else "". `tail` may be NULL. */

@@ -50,48 +50,69 @@ function methods:set_api_key(key)
   return replace(self, "client.auth:set_api_key", "key", key)
 end
 
-local function token_of(token)
-  local who = "client.auth:set_token"
-  if type(token) ~= "table" then
-    return token
-  end
-  for name in pairs(token) do
-    if name == "refresh_token" or name == "expires_in" then
-      misuse.raise("%s: %s is not supported by this version", who, name)
-    elseif name ~= "access_token" then
-      misuse.raise("%s: unknown field %q", who, tostring(name))
+local SESSION = {
+  access_token = true, refresh_token = true, expires_in = true,
+}
+
+local function check_session(who, tokens)
+  for name, value in pairs(tokens) do
+    if not SESSION[name] then
+      misuse.raise("%s: unknown field %q%s", who, tostring(name),
+        misuse.suggest(name, SESSION))
+    elseif name ~= "expires_in" then
+      check_secret(who, name, value)
+    elseif type(value) ~= "number" or value ~= value or value <= 0 then
+      misuse.raise("%s: expires_in must be a number of seconds above 0", who)
     end
   end
-  return token.access_token
+  if tokens.access_token == nil and tokens.refresh_token == nil then
+    misuse.raise("%s: there is no access_token and no refresh_token", who)
+  end
 end
 
---- Use another bearer token from now on, as set_api_key does. Never waits.
----@param token string|{ access_token: string }
+--- Use another token from now on, as set_api_key does; with a refresh token
+--- it is a session, which is renewed. Ends one that has expired. Never waits.
+---@param token string|{ access_token: string?, refresh_token: string?,
+---  expires_in: number? }
 ---@return boolean? ok
 ---@return freddy.Error? err closed, forked
 function methods:set_token(token)
-  misuse.check_self(self, Auth, "client.auth:set_token")
-  token = token_of(token)
-  check_secret("client.auth:set_token", "token", token)
-  return replace(self, "client.auth:set_token", "token", token)
+  local who = "client.auth:set_token"
+  misuse.check_self(self, Auth, who)
+  if type(token) ~= "table" then
+    check_secret(who, "token", token)
+    return replace(self, who, "token", token)
+  end
+  check_session(who, token)
+  local client = self.client
+  local ok, err = client.core:set_session(token.access_token,
+    token.refresh_token, token.expires_in)
+  if not ok then
+    return nil, errors.from_core(err)
+  end
+  client.key_function = nil
+  return true
 end
 
 ---@class freddy.AuthStatus
----@field kind "key"|"token"|"none"
----@field state "fresh"|"empty" `empty` without a credential
+---@field kind "key"|"token"|"session"|"none"
+---@field state string `empty` without a credential; of a session: `claiming`,
+---  `fetching`, `fresh`, `stale`, `refreshing`, `expired`, `failed`, `revoked`
+---@field expires_in? number seconds until a session's token is given up
+---@field refreshing boolean whether it is being renewed
+---@field refreshes integer how often it was renewed
+---@field last_error? string why that failed the last time
 ---@field tail string the last 4 characters of one that has 20 or more, else ""
 
 --- What credential the client has. Never the secret itself, never waits.
 ---@return freddy.AuthStatus status
 function methods:status()
   misuse.check_self(self, Auth, "client.auth:status")
-  local kind, tail = self.client.core:credential()
+  local status = self.client.core:status()
   if self.client.key_function then
-    kind, tail = "key", ""
+    status.kind, status.tail, status.state = "key", "", "fresh"
   end
-  return {
-    kind = kind, tail = tail, state = kind == "none" and "empty" or "fresh",
-  }
+  return status
 end
 
 function Auth.__tostring(self)

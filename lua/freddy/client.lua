@@ -437,18 +437,23 @@ local function getenv(name)
 end
 
 local function check_credentials(given)
-  local key, token, kind = given.api_key, given.token, given.auth
-  if key ~= nil and token ~= nil then
-    misuse.raise("freddy.new: api_key and token are two credentials: "
-      .. "give one of them")
-  elseif kind == "bearer" then
-    misuse.raise('freddy.new: option auth = "bearer" is not supported by '
-      .. "this version")
-  elseif kind == "none" and (key ~= nil or token ~= nil) then
+  local key, kind = given.api_key, given.auth
+  local other = given.token ~= nil and "token"
+    or given.refresh_token ~= nil and "refresh_token" or nil
+  if kind == "bearer" and type(key) == "function" then
+    misuse.raise('freddy.new: auth = "bearer" wants api_key as a string')
+  elseif kind == "none" and (key ~= nil or other) then
     misuse.raise('freddy.new: auth = "none" and %s exclude each other',
-      key ~= nil and "api_key" or "token")
-  elseif kind == "key" and token ~= nil then
-    misuse.raise('freddy.new: auth = "key" and token exclude each other')
+      key ~= nil and "api_key" or other)
+  elseif key ~= nil and other and kind ~= "bearer" then
+    misuse.raise("freddy.new: api_key and %s are two credentials: "
+      .. "give one of them", other)
+  elseif kind == "key" and other then
+    misuse.raise('freddy.new: auth = "key" and %s exclude each other', other)
+  elseif kind == "bearer" and key == nil and other then
+    misuse.raise('freddy.new: auth = "bearer" exchanges an api_key: give one')
+  elseif given.expires_in ~= nil and given.token == nil then
+    misuse.raise("freddy.new: expires_in is the life of token: give one")
   end
 end
 
@@ -520,7 +525,14 @@ local function core_options(given)
     client_key = given.client_key,
     max_body = given.max_body, buffer = given.buffer,
     http1 = given.http_version == "1.1",
+    refresh_token = given.refresh_token, expires_in = given.expires_in,
+    keep_warm = given.keep_warm, exchange = given.auth == "bearer" or nil,
   }
+  if given.auth_paths then
+    options.auth_paths("freddy.new", given.auth_paths)
+    out.refresh_path = given.auth_paths.refresh
+    out.token_path = given.auth_paths.token
+  end
   if given.headers then
     out.headers = options.headers("freddy.new", given.headers,
       given.key_header)
@@ -528,7 +540,8 @@ local function core_options(given)
   if given.timeout ~= nil then
     out.timeout = options.timeout("freddy.new", given.timeout)
   end
-  if key == nil and given.token == nil and given.auth ~= "none" then
+  if key == nil and given.token == nil and given.refresh_token == nil
+      and given.auth ~= "none" then
     local ok, err = read_environment(given, out)
     if not ok then
       return nil, err

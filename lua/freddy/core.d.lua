@@ -75,6 +75,8 @@ function core.header_owner(name, key_header) end
 ---@field reason? string one stable word
 ---@field message string one line; never holds a secret
 ---@field sent boolean whether any byte of the request may have left
+---@field retry_after? number seconds
+---@field uncertain? true the answer of a refresh was lost before
 
 --- Seconds; nil or 0 is the default, negative is none.
 ---@class freddy.core.Timeouts
@@ -82,6 +84,7 @@ function core.header_owner(name, key_header) end
 ---@field first_byte? number
 ---@field stall? number
 ---@field total? number
+---@field auth? number of a client only
 
 ---@class freddy.core.Options
 ---@field base_url? string
@@ -97,6 +100,12 @@ function core.header_owner(name, key_header) end
 ---@field no_proxy? string a list as core.is_no_proxy knows it
 ---@field headers? string[] name, value, name, value, ...
 ---@field timeout? freddy.core.Timeouts
+---@field refresh_token? string with `token` or alone: a session
+---@field expires_in? number seconds that `token` has left
+---@field exchange? boolean `api_key` is exchanged for a session
+---@field refresh_path? string
+---@field token_path? string
+---@field keep_warm? boolean
 ---@field http1? boolean
 ---@field max_body? integer
 ---@field buffer? integer
@@ -153,9 +162,33 @@ function client:close() end
 ---@return freddy.core.Error? err
 function client:set_credential(kind, secret) end
 
+--- Use a session from now on; at least one of the tokens is given.
+---@param access? string
+---@param refresh? string
+---@param expires_in? number seconds that `access` has left
+---@return true? ok
+---@return freddy.core.Error? err
+function client:set_session(access, refresh, expires_in) end
+
+--- Forget every credential, also those of clients that share the session.
+function client:forget() end
+
+---@class freddy.core.Status
+---@field kind "key"|"token"|"session"|"none"
+---@field state string
+---@field tail string
+---@field refreshing boolean
+---@field refreshes integer
+---@field expires_in? number
+---@field last_error? string
+
+--- How the credential stands. nil once the client is freed.
+---@return freddy.core.Status? status
+function client:status() end
+
 --- What the client has, and the last four characters of a secret that has 20
 --- or more, else "".
----@return "key"|"token"|"none" kind
+---@return "key"|"token"|"session"|"none" kind
 ---@return string tail
 function client:credential() end
 

@@ -138,6 +138,9 @@ end
 ---@param request? table { method =, path = }
 ---@return freddy.Error
 function errors.from_core(raw, request)
+  if raw.uncertain then
+    raw.details, raw.uncertain = { uncertain = true }, nil
+  end
   if not raw.message or raw.message == "" then
     raw.message = find_row(raw.kind, raw.reason).meaning or raw.kind
   end

@@ -138,7 +138,7 @@ end
 -- The parts of `timeout`. `event` is for streams, `auth` for renewals.
 local TIMEOUTS = {
   connect = limit, first_byte = limit, stall = limit, total = limit,
-  event = LATER, auth = LATER,
+  auth = limit, event = LATER,
 }
 
 local function timeout(value)
@@ -190,9 +190,10 @@ options.client = {
   ca_file = text, ca_blob = some_string, client_cert = pem, client_key = pem,
   max_body = size(1), buffer = size(1),
   http_version = one_of("2", "1.1"), json = codec,
-  refresh_token = LATER, expires_in = LATER, token_provider = LATER,
-  on_token = LATER, auth_paths = LATER, retries = LATER, rate_limit = LATER,
-  max_in_flight = LATER, max_event = LATER, keep_warm = LATER, store = LATER,
+  refresh_token = secret, expires_in = seconds, auth_paths = is_table,
+  keep_warm = boolean, token_provider = LATER,
+  on_token = LATER, retries = LATER, rate_limit = LATER,
+  max_in_flight = LATER, max_event = LATER, store = LATER,
   on_retry = LATER, on_event = LATER, on_log = LATER, exit_wait = LATER,
 }
 
@@ -292,6 +293,9 @@ function options.timeout(who, value)
     elseif rule == LATER then
       unsupported(who, ("timeout.%s"):format(name))
     end
+    if name == "auth" and who ~= "freddy.new" then
+      raise("%s: option timeout.auth is one of freddy.new only", who)
+    end
     local expected = rule(part)
     if expected then
       raise("%s: option timeout.%s must be %s (got %s)", who, name, expected,
@@ -300,6 +304,27 @@ function options.timeout(who, value)
     out[name] = core_limit(part)
   end
   return out
+end
+
+-- Each is a path under base_url.
+local AUTH_PATHS = {
+  token = LATER, refresh = LATER, login = LATER, verify = LATER,
+  resend_code = LATER, logout = LATER, validate = LATER,
+}
+
+--- The option `auth_paths`, checked.
+---@param who string
+---@param paths table<string, string>
+function options.auth_paths(who, paths)
+  for name, path in pairs(paths) do
+    if AUTH_PATHS[name] == nil then
+      raise("%s: unknown option %q in auth_paths%s", who, tostring(name),
+        misuse.suggest(name, AUTH_PATHS))
+    elseif type(path) ~= "string" or not path:find("^/[^%c%s]*$") then
+      raise("%s: option auth_paths.%s must be a path that begins with %q "
+        .. "(got %s)", who, name, "/", misuse.type_of(path))
+    end
+  end
 end
 
 local function add_header(who, out, name, value, key_header)

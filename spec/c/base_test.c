@@ -120,7 +120,7 @@ static void test_buf_reserve(void) {
 }
 
 static void test_error(void) {
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   char longer[400];
   size_t i;
 

@@ -254,7 +254,7 @@ static void test_good(void) {
   size_t i;
 
   for (i = 0; i < COUNT(goods); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_headers headers;
     size_t rest;
     int again;
@@ -354,7 +354,7 @@ static void test_bad(void) {
 
   for (i = 0; i < COUNT(bads); i++) {
     size_t size = bads[i].size ? bads[i].size : strlen(bads[i].text);
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_headers headers;
     size_t rest;
 
@@ -462,7 +462,7 @@ static void test_get(void) {
 
 static void expect_too_large(struct fy_headers *headers, const char *line,
                              size_t size) {
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
 
   CHECK_INT(fy_headers_line(headers, line, size, &err), FREDDY_ETOO_LARGE);
   CHECK_INT(err.code, FREDDY_ETOO_LARGE);
@@ -501,7 +501,7 @@ static void test_ceilings(void) {
 static void test_endless(void) {
   static const char *const rounds[] = {"HTTP/1.1 100 Continue\r\n\r\n",
                                        "HTTP/1.1 200 OK\r\n\r\n", "A: b\r\n"};
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   size_t i;
 
   for (i = 0; i < COUNT(rounds); i++) {

@@ -13,7 +13,7 @@
 static void read_head(struct fy_headers *answer, int status,
                       const char *lines) {
   char line[200];
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
 
   fy_headers_init(answer, FY_MAX_HEADERS);
   snprintf(line, sizeof(line), "HTTP/1.1 %d X\r\n", status);
@@ -173,7 +173,7 @@ static void test_locations(void) {
   for (i = 0; i < COUNT(rows); i++) {
     const char *from = rows[i].from ? rows[i].from : "https://h/a/b";
     const char *want = rows[i].want;
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_redirect seen = {.method = "GET"};
     struct fy_step step;
 
@@ -221,7 +221,7 @@ static void test_leaving(void) {
   size_t i;
 
   for (i = 0; i < COUNT(rows); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_redirect seen = {.method = rows[i].method,
                                .has_body = rows[i].has_body};
     struct fy_step step;
@@ -240,7 +240,7 @@ static void test_leaving(void) {
 
 static void test_bounds(void) {
   static char lines[FY_MAX_HEADER_LINE];
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_redirect seen = {.method = "GET"};
   struct fy_step step;
 
@@ -278,7 +278,7 @@ static void test_spent(void) {
   size_t i;
 
   for (i = 0; i < COUNT(rows); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_redirect seen = {
         .method = "POST", .has_body = 1, .body_spent = 1};
     struct fy_step step;
@@ -302,7 +302,7 @@ static void test_silence(void) {
   size_t i;
 
   for (i = 0; i < COUNT(lines); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_redirect seen = {.method = "GET"};
     struct fy_step step;
 

@@ -126,7 +126,7 @@ static void test_resolve(void) {
   for (i = 0; i < COUNT(rows); i++) {
     const char *base = rows[i].base ? rows[i].base : usual;
     const char *text = rows[i].text;
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
 
     UNIT_CASE("%s -> %s", base, text);
     fy_buf_clear(&out);

@@ -87,7 +87,7 @@ static int task_redirect(void) {
   static const char *const lines[] = {"HTTP/1.1 302 X\r\n",
                                       "Location: ../x\r\n", "\r\n"};
   static const char base[] = "https://h/a/b/c";
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_headers answer;
   struct fy_url url;
   struct fy_step step = {.to_get = 0};
@@ -122,7 +122,7 @@ static int task_headers(void) {
       "X-Second: another one, so that the buffer grows once more than "
       "that\r\n",
       "\r\n"};
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_headers headers;
   int rc = FREDDY_OK;
   size_t i;

@@ -190,7 +190,7 @@ static void test_good(void) {
 
   for (i = 0; i < COUNT(goods); i++) {
     const struct good *good = &goods[i];
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_url url;
 
     UNIT_CASE("%s", good->text);
@@ -214,7 +214,7 @@ static void test_bad(void) {
   size_t i;
 
   for (i = 0; i < COUNT(bads); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     size_t size = strlen(bads[i].text);
     int want = bads[i].reason ? FREDDY_EMISUSE : FREDDY_OK;
 
@@ -239,7 +239,7 @@ static void test_silence(void) {
   size_t i;
 
   for (i = 0; i < COUNT(texts); i++) {
-    freddy_error err = {FREDDY_OK, 0, "", ""};
+    freddy_error err = {.code = FREDDY_OK};
     struct fy_url url;
 
     UNIT_CASE("%s", texts[i]);

@@ -43,7 +43,7 @@ static void check_failure(int rc, const freddy_error *err) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *text = (const char *)data;
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_headers headers;
   int rc = FREDDY_OK;
 

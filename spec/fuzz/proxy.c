@@ -25,7 +25,7 @@ static void check_login(struct fy_span encoded) {
 }
 
 static void check_proxy(const char *text, size_t size) {
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_proxy_url url;
 
   if (fy_proxy_split(text, size, &url, &err) != FREDDY_OK) {

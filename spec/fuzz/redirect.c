@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                         "DELETE", "PATCH", "X"};
   const char *text = size > 3 ? (const char *)data + 3 : NULL;
   const char *end = text ? memchr(text, '\n', size - 3) : NULL;
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_redirect seen = {.answer = NULL};
   struct fy_headers answer;
   struct fy_step step;

@@ -69,7 +69,7 @@ static int is_dotless(struct fy_span path) {
 
 static void check_resolve(const struct fy_url *base, const char *text,
                           size_t size) {
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_url again;
   struct fy_buf out;
   int stays = size < 2 || text[0] != '/' || text[1] != '/';
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   const char *text = (const char *)data;
   const char *end = size ? memchr(text, '\n', size) : NULL;
   size_t base_size = end ? (size_t)(end - text) : size;
-  freddy_error err = {FREDDY_OK, 0, "", ""};
+  freddy_error err = {.code = FREDDY_OK};
   struct fy_url base;
 
   if (fy_url_split(text, base_size, &base, &err) == FREDDY_OK) {

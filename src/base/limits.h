@@ -22,7 +22,8 @@ enum {
   FY_MAX_SOURCES = 4096,       /* bytes, files, readers of one body */
   FY_MAX_PRIVATE_FDS = 64,     /* descriptors that a fork must not copy */
   FY_MAX_SWEEP = 65536,        /* names of a folder read to find old files */
-  FY_MAX_JSON_DEPTH = 128
+  FY_MAX_JSON_DEPTH = 128,
+  FY_MIN_TAIL_SECRET = 20 /* shorter ones show none of their characters */
 };
 
 #define FY_MAX_HEADER_LINE (64 * FY_KIB)      /* one line of an answer */
@@ -33,6 +34,7 @@ enum {
 #define FY_MAX_PATH (4 * FY_KIB)              /* a file's, as Linux has it */
 #define FY_MAX_SECRET (64 * FY_KIB)           /* a key or a token */
 #define FY_MAX_SESSION (640 * FY_KIB)         /* the text of a session file */
+#define FY_MAX_TOKEN_ANSWER (64 * FY_KIB)     /* of a refresh or exchange */
 #define FY_MAX_REQUEST_HEADERS (256 * FY_KIB) /* all that we send */
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */
 #define FY_MAX_BUFFER (1 * FY_MIB)            /* undrained stream; an option */

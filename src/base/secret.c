@@ -130,7 +130,8 @@ int fy_secret_equal(const struct fy_secret *a, const struct fy_secret *b) {
     return 0;
   }
   for (size_t i = 0; i < a->size; i++) {
-    differ |= (unsigned)((unsigned char)a->text[i] ^ (unsigned char)b->text[i]);
+    differ |=
+        (unsigned)((unsigned char)a->text[i] ^ (unsigned char)b->text[i]);
   }
   return differ == 0;
 }

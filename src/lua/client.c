@@ -6,7 +6,8 @@
 #include "lua/json.h"
 #include "lua/lua_core.h"
 
-static const char *const credential_names[] = {"none", "key", "token", NULL};
+static const char *const credential_names[] = {"none", "key", "token",
+                                               "session", NULL};
 
 const char fy_client_mark = 0;
 
@@ -31,6 +32,12 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->client_key = fy_field_text(L, table, "client_key", err);
   opts->proxy = fy_field_text(L, table, "proxy", err);
   opts->no_proxy = fy_field_text(L, table, "no_proxy", err);
+  opts->refresh_token = fy_field_text(L, table, "refresh_token", err);
+  opts->refresh_path = fy_field_text(L, table, "refresh_path", err);
+  opts->token_path = fy_field_text(L, table, "token_path", err);
+  opts->expires_in = fy_field_seconds(L, table, "expires_in");
+  opts->exchange = fy_field_flag(L, table, "exchange");
+  opts->keep_warm = fy_field_flag(L, table, "keep_warm");
   opts->http1 = fy_field_flag(L, table, "http1");
   opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);
@@ -177,6 +184,65 @@ static int l_client_set_credential(lua_State *L) {
   return 1;
 }
 
+/* access?, refresh?, expires_in? */
+static int l_client_set_session(lua_State *L) {
+  struct lclient *client = check_client(L);
+  const char *access = luaL_optstring(L, 2, NULL);
+  const char *refresh = luaL_optstring(L, 3, NULL);
+  double expires_in = luaL_optnumber(L, 4, 0);
+  freddy_error err;
+
+  memset(&err, 0, sizeof(err));
+  if (!client->handle) {
+    return fy_closed_return(L, "the client");
+  }
+  if (freddy_client_set_session(client->handle, access, refresh, expires_in,
+                                &err)) {
+    return fy_error_return(L, &err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int l_client_forget(lua_State *L) {
+  struct lclient *client = check_client(L);
+
+  if (client->handle) {
+    freddy_client_forget(client->handle);
+  }
+  return 0;
+}
+
+static int l_client_status(lua_State *L) {
+  struct lclient *client = check_client(L);
+  freddy_session_status status;
+
+  if (!client->handle) {
+    return fy_nil_return(L);
+  }
+  freddy_client_status(client->handle, &status);
+  lua_createtable(L, 0, 7);
+  lua_pushstring(L, credential_names[status.kind]);
+  lua_setfield(L, -2, "kind");
+  lua_pushstring(L, status.state);
+  lua_setfield(L, -2, "state");
+  lua_pushstring(L, status.tail);
+  lua_setfield(L, -2, "tail");
+  lua_pushboolean(L, status.refreshing);
+  lua_setfield(L, -2, "refreshing");
+  fy_lua_pushint64(L, (int64_t)status.refreshes);
+  lua_setfield(L, -2, "refreshes");
+  if (status.expires_in >= 0) {
+    lua_pushnumber(L, (lua_Number)status.expires_in);
+    lua_setfield(L, -2, "expires_in");
+  }
+  if (status.last_error[0]) {
+    lua_pushstring(L, status.last_error);
+    lua_setfield(L, -2, "last_error");
+  }
+  return 1;
+}
+
 static int l_client_credential(lua_State *L) {
   struct lclient *client = check_client(L);
   char tail[5] = "";
@@ -245,6 +311,9 @@ static int l_client_tostring(lua_State *L) {
 static const luaL_Reg methods[] = {{"start", l_client_start},
                                    {"close", l_client_close},
                                    {"set_credential", l_client_set_credential},
+                                   {"set_session", l_client_set_session},
+                                   {"forget", l_client_forget},
+                                   {"status", l_client_status},
                                    {"credential", l_client_credential},
                                    {"redact", l_client_redact},
                                    {NULL, NULL}};

@@ -58,6 +58,14 @@ void fy_error_push(lua_State *L, const freddy_error *err) {
   lua_setfield(L, -2, "message");
   lua_pushboolean(L, err->sent);
   lua_setfield(L, -2, "sent");
+  if (err->retry_after > 0) {
+    lua_pushnumber(L, (lua_Number)err->retry_after);
+    lua_setfield(L, -2, "retry_after");
+  }
+  if (err->uncertain) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "uncertain");
+  }
 }
 
 int fy_nil_return(lua_State *L) {

@@ -64,7 +64,7 @@ int fy_field_flag(lua_State *L, int table, const char *name) {
   return flag;
 }
 
-static double seconds(lua_State *L, int table, const char *name) {
+double fy_field_seconds(lua_State *L, int table, const char *name) {
   double number = 0;
 
   lua_getfield(L, table, name);
@@ -87,10 +87,11 @@ void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts) {
       wrong_type(L, "timeout", "table", -1);
     }
     inner = lua_gettop(L);
-    timeouts->connect = seconds(L, inner, "connect");
-    timeouts->first_byte = seconds(L, inner, "first_byte");
-    timeouts->stall = seconds(L, inner, "stall");
-    timeouts->total = seconds(L, inner, "total");
+    timeouts->connect = fy_field_seconds(L, inner, "connect");
+    timeouts->first_byte = fy_field_seconds(L, inner, "first_byte");
+    timeouts->stall = fy_field_seconds(L, inner, "stall");
+    timeouts->total = fy_field_seconds(L, inner, "total");
+    timeouts->auth = fy_field_seconds(L, inner, "auth");
   }
   lua_pop(L, 1);
 }

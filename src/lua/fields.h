@@ -28,6 +28,9 @@ int64_t fy_field_count(lua_State *L, int table, const char *name,
 /* Truth; nil is false. Pushes nothing. */
 int fy_field_flag(lua_State *L, int table, const char *name);
 
+/* A number of seconds; nil is 0. Pushes nothing. */
+double fy_field_seconds(lua_State *L, int table, const char *name);
+
 /* The table `timeout` of `table`, in seconds; 0 for what is nil. Pushes
  * nothing. */
 void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts);

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/client.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "net/transfer.h"
 
@@ -59,6 +60,7 @@ static void free_ask(struct fy_ask *ask) {
   fy_body_clear(&ask->body);
   fy_free(ask->save_to);
   fy_secret_unref(ask->key);
+  fy_secret_unref(ask->secret_body);
 }
 
 static void free_call(struct freddy_call *call) {
@@ -69,6 +71,8 @@ static void free_call(struct freddy_call *call) {
   free_chunks(call->chunk_first);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
+  fy_credential_unref(call->session);
+  fy_credential_unref(call->renews);
   fy_headers_clear(&call->answer.headers);
   fy_buf_clear(&call->answer.body);
   if (call->answer.document) {

@@ -20,6 +20,7 @@
 #include "net/timers.h"
 #include "rules/header.h"
 
+struct fy_credential;
 struct fy_save;
 struct fy_transfer;
 
@@ -42,6 +43,8 @@ struct fy_ask {
   int send_credential;
   int shows_cert;        /* 1: an origin that the certificate is for */
   struct fy_secret *key; /* instead of the client's; whole header line */
+  struct fy_secret *secret_body; /* instead of `body` */
+  int stays; /* 1: a redirect is an answer like any other */
   fy_time connect, first_byte, stall, total;
   size_t max_body;
   char *save_to;     /* absolute; NULL: to memory */
@@ -89,12 +92,20 @@ struct freddy_call {
   struct fy_timer total;
   int in_flight;
   fy_time started;
-  struct fy_secret *carried; /* the credential of the last attempt */
-  int streaming;             /* 1: a 2xx of a streamed call */
-  int hops;                  /* redirects followed */
-  int led;                   /* 1: the next attempt follows one */
-  struct fy_save *save;      /* a 2xx that is saved; NULL: none */
-  struct fy_answer answer;   /* the host's once published */
+  struct fy_secret *carried;     /* the credential of the last attempt */
+  struct fy_credential *session; /* of which `carried` is, or NULL */
+  uint64_t token_generation;     /* which of its tokens */
+  int replayed;                  /* 1: after a 401; not once more */
+  int waits;                     /* 1: for the session; stands in its list */
+  struct freddy_call *prev_waiting, *next_waiting;
+  struct fy_credential *renews; /* whose own request this is, or NULL */
+  uint64_t ticket;
+  int means;
+  int streaming;           /* 1: a 2xx of a streamed call */
+  int hops;                /* redirects followed */
+  int led;                 /* 1: the next attempt follows one */
+  struct fy_save *save;    /* a 2xx that is saved; NULL: none */
+  struct fy_answer answer; /* the host's once published */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
   struct fy_io_job measure;
@@ -155,6 +166,10 @@ void fy_call_abandon(struct freddy_call *call);
 /* What is wished of a call (fy_post_type.handle). Engine thread. */
 void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
                     unsigned wishes);
+
+/* Take in and send a request of the engine's own. FREDDY_OK or FREDDY_ENOMEM.
+ * Engine thread. */
+int fy_dispatch_own(struct fy_engine *engine, struct freddy_call *call);
 
 /* End a call that is in flight, from the engine's side: its transfer is
  * broken off, `error` delivered. Engine thread. */

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "net/call.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "rules/redact.h"
 
@@ -50,6 +51,9 @@ void fy_client_unref(struct freddy_client *client) {
   }
   fy_secrets_clear(&client->others);
   fy_secret_unref(client->secret);
+  fy_credential_leave(client->session);
+  fy_free(client->refresh_path);
+  fy_free(client->token_path);
   fy_free(client->base_url);
   fy_free(client->key_header);
   fy_free(client->user_agent);
@@ -73,8 +77,108 @@ freddy_credential fy_client_kind(struct freddy_client *client,
   return kind;
 }
 
+/* --- Sessions ----------------------------------------------------------- */
+
+struct fy_credential *fy_client_session(struct freddy_client *client) {
+  struct fy_credential *session, *again, *old = NULL;
+
+  pthread_mutex_lock(&client->lock);
+  session = client->session;
+  if (session && fy_engine_is_foreign(session->generation)) {
+    again = fy_credential_again(session, client);
+    if (again) {
+      old = client->session; /* never freed: its locks may be held */
+      client->session = again;
+    }
+    session = again;
+  }
+  fy_credential_ref(session);
+  pthread_mutex_unlock(&client->lock);
+  (void)old;
+  return session;
+}
+
+/* The caller holds the lock. */
+static void swap_session(struct freddy_client *client,
+                         struct fy_credential **session) {
+  struct fy_credential *old = client->session;
+
+  client->session = *session;
+  *session = old;
+}
+
+int fy_client_set_session(struct freddy_client *client,
+                          struct fy_credential *session) {
+  int rc;
+
+  pthread_mutex_lock(&client->lock);
+  rc = fy_secrets_reserve(&client->others);
+  if (rc == FREDDY_OK) {
+    if (client->secret) {
+      fy_secrets_add(&client->others, client->secret);
+    }
+    client->secret = NULL;
+    client->kind = FREDDY_SESSION;
+    fy_secrets_prune(&client->others);
+    swap_session(client, &session);
+  }
+  pthread_mutex_unlock(&client->lock);
+  fy_credential_leave(session);
+  return rc;
+}
+
+void fy_client_leave_session(struct freddy_client *client) {
+  struct fy_credential *session = NULL;
+
+  pthread_mutex_lock(&client->lock);
+  swap_session(client, &session);
+  pthread_mutex_unlock(&client->lock);
+  fy_credential_leave(session);
+}
+
+static int same_text(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static int same_secret(const struct fy_secret *a, const struct fy_secret *b) {
+  return a && b ? fy_secret_equal(a, b) : a == b;
+}
+
+static int same_tls(const struct fy_tls *a, const struct fy_tls *b) {
+  return same_text(a->ca_file, b->ca_file) &&
+         same_text(a->ca_blob, b->ca_blob) &&
+         same_text(a->cert_file, b->cert_file) &&
+         same_text(a->cert_blob, b->cert_blob) &&
+         same_text(a->key_file, b->key_file) &&
+         same_secret(a->key_blob, b->key_blob);
+}
+
+static int same_proxy(const struct fy_proxy *a, const struct fy_proxy *b) {
+  if (!a || !b) {
+    return a == b;
+  }
+  return same_text(a->url, b->url) && same_text(a->bypass, b->bypass) &&
+         same_secret(a->user, b->user) &&
+         same_secret(a->password, b->password);
+}
+
+int fy_client_is_alike(const struct freddy_client *a,
+                       const struct freddy_client *b) {
+  return fy_url_same_origin(&a->base, &b->base) &&
+         a->base.path.size == b->base.path.size &&
+         memcmp(a->base.path.data, b->base.path.data, a->base.path.size) ==
+             0 &&
+         same_text(a->key_header, b->key_header) &&
+         same_text(a->refresh_path, b->refresh_path) &&
+         same_text(a->token_path, b->token_path) &&
+         same_tls(&a->tls, &b->tls) && same_proxy(a->proxy, b->proxy);
+}
+
+/* --- Secrets ------------------------------------------------------------ */
+
 int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
                          struct fy_secret *secret) {
+  struct fy_credential *session = NULL;
   int rc;
 
   pthread_mutex_lock(&client->lock);
@@ -86,10 +190,12 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
     client->secret = secret;
     client->kind = kind;
     fy_secrets_prune(&client->others);
+    swap_session(client, &session);
   } else {
     fy_secret_unref(secret);
   }
   pthread_mutex_unlock(&client->lock);
+  fy_credential_leave(session);
   return rc;
 }
 
@@ -125,11 +231,12 @@ int fy_client_note_secret(struct freddy_client *client,
 struct masks {
   struct fy_secret **secrets;
   struct fy_span *spans;
-  size_t count;
+  size_t count, room;
 };
 
 static int masks_allocate(struct masks *masks, size_t count) {
   masks->count = 0;
+  masks->room = count;
   masks->secrets = fy_calloc(count + 1, sizeof(struct fy_secret *));
   masks->spans = fy_calloc(count + 1, sizeof(*masks->spans));
   return masks->secrets && masks->spans ? FREDDY_OK : FREDDY_ENOMEM;
@@ -151,13 +258,26 @@ static void masks_add_proxy(struct masks *masks,
   }
 }
 
+static void masks_hear(void *context, struct fy_secret *secret) {
+  struct masks *masks = context;
+
+  if (masks->count < masks->room) { /* it may have grown since it counted */
+    masks_add(masks, secret);
+  }
+}
+
 static int masks_open(struct masks *masks, struct freddy_client *client) {
+  size_t shared;
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = masks_allocate(masks, client->others.count + 3);
+  shared = client->session ? fy_credential_secret_count(client->session) : 0;
+  rc = masks_allocate(masks, client->others.count + 4 + 2 * shared);
   if (rc == FREDDY_OK) {
     masks_add_proxy(masks, client->proxy);
+    if (client->session) {
+      fy_credential_each_secret(client->session, masks_hear, masks);
+    }
     if (client->secret) {
       masks_add(masks, client->secret);
     }
@@ -182,6 +302,7 @@ size_t fy_client_secret_count(struct freddy_client *client) {
 
   pthread_mutex_lock(&client->lock);
   count = client->others.count + (client->secret != NULL) +
+          (client->session ? fy_credential_secret_count(client->session) : 0) +
           (client->proxy && client->proxy->basic ? 2 : 0);
   pthread_mutex_unlock(&client->lock);
   return count;

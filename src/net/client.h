@@ -17,6 +17,7 @@
 #include "rules/url.h"
 
 struct freddy_call;
+struct fy_credential;
 
 struct freddy_client {
   struct fy_post post;
@@ -38,9 +39,14 @@ struct freddy_client {
   size_t max_body;
   size_t buffer;
 
+  char *refresh_path, *token_path; /* under base_url */
+  int exchanges; /* an API key is for tokens, never sent to the API itself */
+  int keep_warm;
+
   pthread_mutex_t lock; /* what follows */
   freddy_credential kind;
-  struct fy_secret *secret; /* the whole header line */
+  struct fy_secret *secret; /* the whole header line; NULL with a session */
+  struct fy_credential *session;
   /* Secrets that were replaced, or given for one request, while calls that
    * carry them live: what the redactor has to know beside `secret`. */
   struct fy_secrets others;
@@ -63,6 +69,22 @@ freddy_credential fy_client_kind(struct freddy_client *client,
  * and then nothing has changed. */
 int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
                          struct fy_secret *secret);
+
+/* Its session, a new reference; NULL: none. One of another process is made
+ * anew for this one. */
+struct fy_credential *fy_client_session(struct freddy_client *client);
+
+/* Have a session instead of what there was; `session` is stolen. FREDDY_OK or
+ * FREDDY_ENOMEM, and then nothing has changed. */
+int fy_client_set_session(struct freddy_client *client,
+                          struct fy_credential *session);
+
+/* Give it back, when the client ends. */
+void fy_client_leave_session(struct freddy_client *client);
+
+/* 1 when both would renew a token at the same place and in the same way. */
+int fy_client_is_alike(const struct freddy_client *a,
+                       const struct freddy_client *b);
 
 /* Let the redactor know a secret of one request. One that it knows already
  * takes its place in *secret. FREDDY_OK or FREDDY_ENOMEM. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "net/call.h"
 #include "net/client.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "net/outcome.h"
 #include "net/save.h"
@@ -28,6 +29,9 @@ static void total_fire(struct fy_timer *timer, fy_time now) {
 static void start(struct freddy_call *call) {
   freddy_error err = {.code = FREDDY_OK};
 
+  if (!fy_credential_admit(call)) {
+    return;
+  }
   if (fy_transfer_start(call, 0) != FREDDY_OK) {
     fy_error_nomem(&err);
     fy_outcome_deliver(call, &err);
@@ -83,6 +87,22 @@ static void saved(struct freddy_call *call) {
   fy_outcome_deliver(call, &err);
 }
 
+int fy_dispatch_own(struct fy_engine *engine, struct freddy_call *call) {
+  call->total.fire = total_fire;
+  if (fy_engine_adopt_call(engine, call) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  atomic_fetch_add(&engine->in_flight, 1);
+  if (fy_transfer_start(call, 0) != FREDDY_OK) {
+    fy_engine_release_call(engine, call);
+    fy_call_unref(call);
+    return FREDDY_ENOMEM;
+  }
+  fy_timers_set(&engine->timers, &call->total,
+                fy_clock_add(call->started, call->ask.total));
+  return FREDDY_OK;
+}
+
 void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
                     unsigned wishes) {
   struct freddy_call *call = (struct freddy_call *)post;
@@ -120,5 +140,6 @@ void fy_call_stop(struct freddy_call *call, const freddy_error *error) {
   if (call->transfer) {
     fy_transfer_abort(call->transfer);
   }
+  fy_credential_forget(call);
   fy_outcome_deliver(call, &why);
 }

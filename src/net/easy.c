@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/client.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "net/tls.h"
 #include "net/transfer.h"
@@ -94,7 +95,7 @@ static int is_bodiless(const char *method) {
 }
 
 static int sends_body(const struct fy_ask *ask) {
-  return ask->body.sources || !is_bodiless(ask->method);
+  return ask->secret_body || ask->body.sources || !is_bodiless(ask->method);
 }
 
 /* Nothing is set for it but what each transfer sets, and what its client
@@ -149,6 +150,9 @@ static int choose_credential(struct fy_transfer *transfer) {
   call->carried = NULL;
   if (ask->key) {
     call->carried = fy_secret_ref(ask->key);
+  } else if (call->session) {
+    call->carried =
+        fy_credential_current(call->session, &call->token_generation);
   } else {
     fy_client_kind(call->client, &call->carried);
   }
@@ -323,7 +327,12 @@ static int set_body(struct fy_transfer *transfer) {
   const struct fy_ask *ask = &transfer->call->ask;
   CURL *easy = transfer->easy;
 
-  if (fy_body_is_bytes(&ask->body)) {
+  if (ask->secret_body) {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     (curl_off_t)fy_secret_size(ask->secret_body));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                     fy_secret_text(ask->secret_body));
+  } else if (fy_body_is_bytes(&ask->body)) {
     /* Nothing is copied, and nothing is asked for. */
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)ask->body.size);

@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "net/call.h"
 #include "net/cloexec.h"
+#include "net/credential.h"
 #include "net/easy.h"
 #include "net/inbox.h"
 #include "net/transfer.h"
@@ -68,7 +69,7 @@ void fy_engine_drop_calls(struct fy_engine *engine,
   while (call) {
     struct freddy_call *next = call->next_in_flight;
 
-    if ((!client || call->client == client) &&
+    if ((!client || (call->client == client && !call->renews)) &&
         (!inbox || call->inbox == inbox)) {
       err.sent = atomic_load(&call->sent);
       fy_call_stop(call, &err);
@@ -339,6 +340,7 @@ static void close_down(struct fy_engine *engine) {
     }
     wait_for_post(engine);
   }
+  fy_credential_orphan_all(engine);
   while (engine->transfers && may_free_parked(engine->transfers)) {
     fy_transfer_finish(engine->transfers, CURLE_ABORTED_BY_CALLBACK);
   }

@@ -17,6 +17,7 @@
 #include "net/post.h"
 #include "net/timers.h"
 
+struct fy_credential;
 struct fy_transfer;
 struct fy_tunnel;
 
@@ -40,8 +41,9 @@ struct fy_engine {
   struct fy_timers timers;
   struct fy_timer curl_timer;
   struct fy_lookups lookups;
-  struct freddy_call *calls;       /* in flight, the newest first */
-  struct fy_transfer *ready_first; /* admitted, not yet in the multi */
+  struct fy_credential *credentials; /* sessions that it runs */
+  struct freddy_call *calls;         /* in flight, the newest first */
+  struct fy_transfer *ready_first;   /* admitted, not yet in the multi */
   struct fy_transfer *ready_last;
   uint64_t opened_before;        /* what `opened` was at the last launch */
   struct fy_transfer *transfers; /* all, parked ones included */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "net/auth_call.h"
 #include "net/call.h"
 #include "net/client.h"
 #include "net/engine.h"
@@ -101,6 +102,12 @@ static void finish(struct freddy_call *call) {
   fy_call_end(call, err->code == FREDDY_OK ? NULL : err, FY_ALL);
 }
 
+/* A request of the engine's own reports to nobody else. */
+static void finish_own(struct freddy_call *call, const freddy_error *err) {
+  fy_auth_call_end(call, err);
+  fy_call_unref(call);
+}
+
 static void run_finish(struct fy_io_job *job) {
   struct freddy_call *call =
       (struct freddy_call *)((char *)job - offsetof(struct freddy_call, job));
@@ -144,6 +151,10 @@ void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   }
   fy_outcome_drop_file(call);
   fy_engine_release_call(call->engine, call);
+  if (call->renews) {
+    finish_own(call, err);
+    return;
+  }
   call->job.run = run_finish;
   if (!takes_long(call, err) || fy_io_post(&call->job)) {
     run_finish(&call->job);

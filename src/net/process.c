@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "net/credential.h"
 #include "net/engine.h"
 #include "net/io_thread.h"
 #include "net/private_fd.h"
@@ -42,9 +43,11 @@ static void before_fork(void) {
   pthread_mutex_lock(&home);
   pthread_mutex_lock(&turn);
   fy_private_fd_before_fork();
+  fy_credential_lock_table();
 }
 
 static void after_fork_in_parent(void) {
+  fy_credential_unlock_table();
   fy_private_fd_after_fork();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
@@ -59,6 +62,7 @@ static void after_fork_in_child(void) {
   fy_io_forget();
   fy_private_fd_forget();
   fy_save_file_forget();
+  fy_credential_unlock_table();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
 }

@@ -3,11 +3,13 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/client.h"
+#include "net/credential.h"
 #include "net/easy.h"
 #include "net/engine.h"
 #include "net/gunzip.h"
@@ -16,6 +18,7 @@
 #include "net/save.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
+#include "rules/http_date.h"
 
 #define TRANSFER_OF(timer, member)                                     \
   ((struct fy_transfer *)((char *)(timer)-offsetof(struct fy_transfer, \
@@ -300,6 +303,20 @@ static int follow(struct freddy_call *call, int body_spent,
   return err->code;
 }
 
+/* What the answer tells of the session that it was asked with. 1 when it is
+ * not what the call ends with. */
+static int heed_session(struct freddy_call *call) {
+  const struct fy_headers *headers = &call->answer.headers;
+
+  if (!call->session) {
+    return 0;
+  }
+  fy_credential_heed_date(
+      call->session,
+      fy_http_date(fy_headers_get(headers, "date"), (double)time(NULL)));
+  return headers->status == 401 && fy_credential_rejected(call);
+}
+
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   struct freddy_call *call = transfer->call;
   freddy_error err = {.code = FREDDY_OK};
@@ -335,6 +352,9 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   }
   if (call->save && err.code == FREDDY_OK) {
     fy_save_finish(call->save); /* FY_CALL_SAVED ends it */
+    return;
+  }
+  if (err.code == FREDDY_OK && heed_session(call)) {
     return;
   }
   fy_outcome_deliver(call, &err);

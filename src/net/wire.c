@@ -184,7 +184,7 @@ static int begin_body(struct fy_transfer *transfer) {
   uint64_t limit = body_limit(call, success);
 
   transfer->body_begun = 1;
-  if (fy_redirect_is(headers->status)) {
+  if (fy_redirect_is(headers->status) && !call->ask.stays) {
     return begin_redirect(transfer);
   }
   call->streaming = call->ask.stream && success;

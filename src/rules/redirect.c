@@ -54,7 +54,7 @@ static int find_location(const struct fy_headers *answer,
 
 static int read_location(const struct fy_redirect *seen, struct fy_step *step,
                          freddy_error *err) {
-  freddy_error why = {FREDDY_OK, 0, "", ""};
+  freddy_error why = {.code = FREDDY_OK};
   const char *location;
   int rc = find_location(seen->answer, &location, err);
 

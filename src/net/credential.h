@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* A session: tokens that are renewed, shared by every client of the process
+ * that was made with the same ones and would renew them in the same way. The
+ * engine's thread owns it and runs its clockwork (rules/token.h); what others
+ * may look at is under a lock. */
+#ifndef FY_NET_CREDENTIAL_H
+#define FY_NET_CREDENTIAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/secret.h"
+#include "freddy.h"
+#include "net/post.h"
+#include "net/secrets.h"
+#include "net/timers.h"
+#include "rules/grant.h"
+#include "rules/token.h"
+
+struct freddy_call;
+struct fy_engine;
+
+struct fy_credential {
+  struct fy_post post;
+  atomic_int refs;
+  atomic_int users;   /* clients that have it */
+  atomic_int revoked; /* logged out: nothing is sent with it any more */
+  _Atomic uint64_t generation; /* of the first request; 0: none yet */
+
+  /* immutable */
+  freddy_client *via; /* whose settings its own requests use */
+  struct freddy_inbox *nowhere;
+  struct fy_secret *key;      /* to exchange, as its whole line; or NULL */
+  struct fy_secret *first[2]; /* access and refresh, as they were given */
+  double given_expires;       /* of the given token; NAN: unknown */
+
+  struct fy_credential *next_listed; /* under the table's lock */
+  int listed;
+
+  /* the engine's */
+  struct fy_engine *engine; /* NULL: not adopted */
+  struct fy_credential *prev, *next;
+  struct fy_timer timer;  /* of the clockwork */
+  struct fy_timer linger; /* after the last client */
+  struct fy_token token;
+  struct freddy_call *first_waiting, *last_waiting;
+  struct freddy_call *request; /* its own, under way */
+  freddy_error why;            /* how the last renewal failed */
+
+  pthread_mutex_t lock;      /* what follows */
+  struct fy_secret *access;  /* the whole line Authorization */
+  struct fy_secret *refresh; /* bare */
+  struct fy_secrets replaced;
+  enum fy_token_state state;
+  fy_time dies_at; /* FY_NEVER: unknown, or none */
+  int renewing;
+  uint64_t renewals;
+  char last_error[232];
+};
+
+/* What a session is made of; every part may be NULL, but not all. Borrowed. */
+struct fy_session {
+  const struct fy_secret *access, *refresh; /* bare */
+  const struct fy_secret *key;              /* its whole line */
+  double expires_in; /* of the access token, seconds; 0: not said */
+};
+
+/* The session of these tokens for `client`: one that is shared, or a new one.
+ * A new reference that counts as a user; NULL when there is no memory. Any
+ * thread. */
+struct fy_credential *fy_credential_get(freddy_client *client,
+                                        const struct fy_session *session);
+
+struct fy_credential *fy_credential_ref(struct fy_credential *credential);
+void fy_credential_unref(struct fy_credential *credential); /* NULL is fine */
+
+/* The client has it no longer; drops its reference. NULL is fine. */
+void fy_credential_leave(struct fy_credential *credential);
+
+/* Fill what a session has of `status`. Any thread. */
+void fy_credential_describe(struct fy_credential *credential,
+                            freddy_session_status *status);
+
+/* Log it out, here, for everyone who shares it. Any thread. */
+void fy_credential_revoke(struct fy_credential *credential);
+
+/* Around a fork: no other thread holds the table's lock meanwhile. */
+void fy_credential_lock_table(void);
+void fy_credential_unlock_table(void);
+
+/* The same session for the child of a fork, where the first one is foreign;
+ * as fy_credential_get. */
+struct fy_credential *fy_credential_again(struct fy_credential *credential,
+                                          freddy_client *client);
+
+/* Let `*add` hear of every secret that the redactor has to know. */
+void fy_credential_each_secret(struct fy_credential *credential,
+                               void (*add)(void *context,
+                                           struct fy_secret *secret),
+                               void *context);
+size_t fy_credential_secret_count(struct fy_credential *credential);
+
+/* --- Engine thread ------------------------------------------------------ */
+
+/* 1: `call` may be sent. 0: it waits, or has ended with an error. */
+int fy_credential_admit(struct freddy_call *call);
+
+/* `call` was answered 401. 1 when that is not what it ends with: it is sent
+ * again, waits, or has ended otherwise. */
+int fy_credential_rejected(struct freddy_call *call);
+
+/* The line to send and, as *generation, which one it is; a new reference.
+ * NULL: there is none any more. */
+struct fy_secret *fy_credential_current(struct fy_credential *credential,
+                                        uint64_t *generation);
+
+/* An answer told the server's time: correct the life of a given token. */
+void fy_credential_heed_date(struct fy_credential *credential, double date);
+
+/* `call`, which waits for it, waits no longer. */
+void fy_credential_forget(struct freddy_call *call);
+
+/* Its own request brought `grant` (stolen), or nothing. */
+void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
+                       fy_time since, struct fy_grant *grant);
+void fy_credential_got_nothing(struct fy_credential *credential,
+                               uint64_t ticket, enum fy_token_failure failure,
+                               fy_time after, const freddy_error *why);
+
+/* The engine ends: let go of its timers. */
+void fy_credential_orphan_all(struct fy_engine *engine);
+
+/* --- Between credential.c and credential_run.c -------------------------- */
+
+/* Do what the clockwork wants, and let those go who need not wait. */
+void fy_credential_run(struct fy_credential *credential);
+/* Show others how it stands. */
+void fy_credential_publish(struct fy_credential *credential);
+/* Take over what came; FREDDY_OK or FREDDY_ENOMEM (nothing has changed). */
+int fy_credential_replace(struct fy_credential *credential,
+                          struct fy_grant *grant);
+void fy_credential_wipe(struct fy_credential *credential);
+void fy_credential_revoke_now(struct fy_credential *credential);
+/* 1 when it has no client any more, and is in the table no longer. */
+int fy_credential_expire(struct fy_credential *credential);
+
+#endif

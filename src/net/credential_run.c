@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine runs the clockwork of a session. */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "net/auth_call.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/credential.h"
+#include "net/engine.h"
+#include "net/outcome.h"
+#include "net/transfer.h"
+#include "net/upload.h"
+#include "rules/auth_code.h"
+
+enum { TIMERS = 2 };
+
+/* --- Whose it is -------------------------------------------------------- */
+
+static void timer_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_credential *credential =
+      (struct fy_credential *)((char *)timer -
+                               offsetof(struct fy_credential, timer));
+
+  fy_token_wake(&credential->token, now);
+  fy_credential_run(credential);
+}
+
+static void orphan(struct fy_credential *credential) {
+  struct fy_engine *engine = credential->engine;
+
+  fy_timers_unset(&engine->timers, &credential->timer);
+  fy_timers_unset(&engine->timers, &credential->linger);
+  engine->timer_demand -= TIMERS;
+  if (credential->prev) {
+    credential->prev->next = credential->next;
+  } else {
+    engine->credentials = credential->next;
+  }
+  if (credential->next) {
+    credential->next->prev = credential->prev;
+  }
+  credential->engine = NULL;
+  fy_credential_unref(credential);
+}
+
+static void linger_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_credential *credential =
+      (struct fy_credential *)((char *)timer -
+                               offsetof(struct fy_credential, linger));
+
+  (void)now;
+  if (fy_credential_expire(credential)) {
+    orphan(credential);
+  }
+}
+
+static int adopt(struct fy_engine *engine, struct fy_credential *credential) {
+  if (credential->engine) {
+    return FREDDY_OK;
+  }
+  if (fy_timers_reserve(&engine->timers, engine->timer_demand + TIMERS) !=
+      FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  engine->timer_demand += TIMERS;
+  atomic_store(&credential->generation, fy_engine_generation());
+  credential->engine = engine;
+  credential->timer.fire = timer_fire;
+  credential->linger.fire = linger_fire;
+  credential->prev = NULL;
+  credential->next = engine->credentials;
+  if (engine->credentials) {
+    engine->credentials->prev = credential;
+  }
+  engine->credentials = fy_credential_ref(credential);
+  return FREDDY_OK;
+}
+
+void fy_credential_orphan_all(struct fy_engine *engine) {
+  while (engine->credentials) {
+    orphan(engine->credentials);
+  }
+}
+
+/* --- Those who wait ----------------------------------------------------- */
+
+static void wait_for(struct fy_credential *credential,
+                     struct freddy_call *call) {
+  call->waits = 1;
+  call->next_waiting = NULL;
+  call->prev_waiting = credential->last_waiting;
+  if (credential->last_waiting) {
+    credential->last_waiting->next_waiting = call;
+  } else {
+    credential->first_waiting = call;
+  }
+  credential->last_waiting = call;
+}
+
+void fy_credential_forget(struct freddy_call *call) {
+  struct fy_credential *credential = call->session;
+
+  if (!call->waits) {
+    return;
+  }
+  call->waits = 0;
+  if (call->prev_waiting) {
+    call->prev_waiting->next_waiting = call->next_waiting;
+  } else {
+    credential->first_waiting = call->next_waiting;
+  }
+  if (call->next_waiting) {
+    call->next_waiting->prev_waiting = call->prev_waiting;
+  } else {
+    credential->last_waiting = call->prev_waiting;
+  }
+}
+
+static void fail(struct freddy_call *call, enum fy_token_answer answer) {
+  struct fy_credential *credential = call->session;
+  const struct fy_token *token = &credential->token;
+  freddy_error err = {.code = FREDDY_OK};
+  fy_time now = fy_clock_now();
+
+  if (answer == FY_TOKEN_OVER) {
+    fy_error_set(&err, FREDDY_EAUTH, "session_expired",
+                 "the session is over: %s", credential->why.message);
+    err.uncertain = token->uncertain;
+  } else if (answer == FY_TOKEN_RENEWAL_FAILED) {
+    fy_error_set(&err, FREDDY_EAUTH, "refresh_failed",
+                 "the token could not be renewed: %s",
+                 credential->why.message);
+    err.retry_after = token->retry_at > now
+                          ? (double)(token->retry_at - now) / FY_SECOND
+                          : 0;
+  } else {
+    fy_error_set(&err, FREDDY_EMISSING_CREDENTIALS, NULL,
+                 "the client has no credential any more");
+  }
+  err.sent = atomic_load(&call->sent);
+  fy_outcome_deliver(call, &err);
+}
+
+/* The answer that was a 401 is not the call's. */
+static void forget_answer(struct freddy_call *call) {
+  fy_headers_clear(&call->answer.headers);
+  fy_buf_clear(&call->answer.body);
+}
+
+static void go_on(struct freddy_call *call, enum fy_token_answer answer) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (answer != FY_TOKEN_SEND) {
+    fail(call, answer);
+  } else if (fy_transfer_start(call, 0) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fy_outcome_deliver(call, &err);
+  }
+}
+
+static void ask_again(struct fy_credential *credential) {
+  struct freddy_call *call = credential->first_waiting;
+  fy_time now = fy_clock_now();
+
+  while (call) {
+    struct freddy_call *next = call->next_waiting;
+    enum fy_token_answer answer = fy_token_ask(&credential->token, now, 1);
+
+    if (answer != FY_TOKEN_WAIT) {
+      fy_credential_forget(call);
+      go_on(call, answer);
+    }
+    call = next;
+  }
+}
+
+/* --- The clockwork ------------------------------------------------------ */
+
+void fy_credential_publish(struct fy_credential *credential) {
+  fy_time now = fy_clock_now();
+  fy_time left = fy_token_left(&credential->token, now);
+
+  pthread_mutex_lock(&credential->lock);
+  credential->state = fy_token_state(&credential->token, now);
+  credential->renewing = fy_token_is_renewing(&credential->token);
+  credential->dies_at = fy_clock_add(now, left);
+  pthread_mutex_unlock(&credential->lock);
+}
+
+static void do_step(struct fy_credential *credential,
+                    const struct fy_token_step *step) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (step->todo != FY_TOKEN_FETCH ||
+      fy_auth_call_start(credential, step->means, step->ticket) == FREDDY_OK) {
+    return;
+  }
+  fy_error_nomem(&err);
+  credential->why = err;
+  fy_token_not_fetched(&credential->token, step->ticket, fy_clock_now(),
+                       FY_TOKEN_GARBAGE, 0);
+}
+
+void fy_credential_run(struct fy_credential *credential) {
+  struct fy_token_step step;
+
+  fy_credential_ref(credential);
+  do {
+    ask_again(credential); /* may begin a renewal */
+    fy_token_step(&credential->token, &step);
+    do_step(credential, &step);
+  } while (step.todo != FY_TOKEN_NOTHING);
+  if (credential->engine) {
+    fy_timers_set(&credential->engine->timers, &credential->timer,
+                  fy_token_due(&credential->token));
+  }
+  fy_credential_publish(credential);
+  fy_credential_unref(credential);
+}
+
+void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
+                       fy_time since, struct fy_grant *grant) {
+  struct fy_token_grant life = {
+      since,
+      isnan(grant->life) ? FY_NEVER : fy_clock_from_seconds(grant->life),
+      grant->refresh != NULL};
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (ticket != credential->token.ticket) {
+    fy_grant_clear(grant); /* nothing old overwrites anything new */
+    return;
+  }
+  if (fy_credential_replace(credential, grant) == FREDDY_OK) {
+    fy_token_fetched(&credential->token, ticket, fy_clock_now(), &life);
+  } else {
+    fy_error_nomem(&err);
+    credential->why = err;
+    fy_token_not_fetched(&credential->token, ticket, fy_clock_now(),
+                         FY_TOKEN_LOST, 0);
+  }
+  fy_grant_clear(grant);
+  fy_credential_run(credential);
+}
+
+void fy_credential_got_nothing(struct fy_credential *credential,
+                               uint64_t ticket, enum fy_token_failure failure,
+                               fy_time after, const freddy_error *why) {
+  if (ticket != credential->token.ticket) {
+    return;
+  }
+  credential->why = *why;
+  pthread_mutex_lock(&credential->lock);
+  memcpy(credential->last_error, why->message, sizeof(why->message));
+  pthread_mutex_unlock(&credential->lock);
+  fy_token_not_fetched(&credential->token, ticket, fy_clock_now(), failure,
+                       after);
+  fy_credential_run(credential);
+}
+
+/* --- Requests ----------------------------------------------------------- */
+
+int fy_credential_admit(struct freddy_call *call) {
+  struct fy_credential *credential;
+  enum fy_token_answer answer;
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (!call->ask.send_credential || call->ask.key) {
+    return 1;
+  }
+  fy_credential_unref(call->session);
+  call->session = credential = fy_client_session(call->client);
+  if (!credential) {
+    return 1;
+  }
+  if (adopt(call->engine, credential) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fy_outcome_deliver(call, &err);
+    return 0;
+  }
+  fy_timers_unset(&call->engine->timers, &credential->linger);
+  answer = fy_token_ask(&credential->token, fy_clock_now(), 0);
+  if (answer == FY_TOKEN_WAIT) {
+    wait_for(credential, call);
+  } else if (answer != FY_TOKEN_SEND) {
+    fail(call, answer);
+  }
+  fy_credential_run(credential);
+  return answer == FY_TOKEN_SEND;
+}
+
+static int is_ours(const struct freddy_call *call) {
+  const struct fy_buf *body = &call->answer.body;
+
+  return call->session && call->ask.send_credential && !call->ask.key &&
+         !call->replayed && !call->streaming &&
+         fy_auth_code_renews(body->data ? body->data : "", body->size);
+}
+
+int fy_credential_rejected(struct freddy_call *call) {
+  struct fy_credential *credential = call->session;
+  enum fy_token_answer answer;
+
+  if (!is_ours(call)) {
+    return 0;
+  }
+  answer = fy_token_rejected(&credential->token, fy_clock_now(),
+                             call->token_generation);
+  if (answer == FY_TOKEN_DELIVER || !fy_upload_can_replay(call)) {
+    fy_credential_run(credential); /* the next request has a new one */
+    return 0;
+  }
+  call->replayed = 1;
+  forget_answer(call);
+  if (answer == FY_TOKEN_WAIT) {
+    wait_for(credential, call);
+  } else {
+    go_on(call, answer);
+  }
+  fy_credential_run(credential);
+  return 1;
+}
+
+void fy_credential_heed_date(struct fy_credential *credential, double date) {
+  double left = credential->given_expires - date;
+
+  if (credential->token.given && !isnan(left)) {
+    fy_token_correct(&credential->token, fy_clock_now(),
+                     left > 0 ? fy_clock_from_seconds(left) : 0);
+    fy_credential_run(credential);
+  }
+}
