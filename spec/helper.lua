@@ -17,6 +17,7 @@ local places = {
   base_url = "BASE_URL", ca_file = "CA_FILE", api_key = "API_KEY",
   token = "JWT_TOKEN", http = "EMULATOR_HTTP",
   control_url = "EMULATOR_CONTROL", hostile_url = "HOSTILE", lua = "LUA",
+  email = "EMULATOR_EMAIL", password = "EMULATOR_PASSWORD",
   top = "TOP", build = "BUILD",
 }
 
@@ -92,6 +93,16 @@ end
 --- Put the emulator back to how it started, counters included.
 function helper.reset()
   return helper.control({ reset = true })
+end
+
+--- A session without a login: `token`, `refresh_token`, `expires_at`,
+--- `refresh_expires_at`. `options` are those of the switch `mint`.
+function helper.session(options)
+  local mint = { session = true }
+  for name, value in pairs(options or {}) do
+    mint[name] = value
+  end
+  return helper.control({ mint = mint })
 end
 
 --- What the emulator has counted since the last reset.

@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- The control listener: GET reads the counters, POST turns the switches.
 
+local books = require "books"
 local credentials = require "credentials"
 local errors = require "errors"
 local json = require "json"
 local reply = require "reply"
 local request = require "request"
 local state = require "state"
+local tokens = require "tokens"
 
 local control = {}
 
@@ -14,6 +16,22 @@ local function integer(least, most)
   return function(value)
     return type(value) == "number" and value % 1 == 0 and value >= least
       and value <= most
+  end
+end
+
+local function number(least, most)
+  return function(value)
+    return type(value) == "number" and value >= least and value <= most
+  end
+end
+
+local function one_of(...)
+  local words = {}
+  for _, word in ipairs { ... } do
+    words[word] = true
+  end
+  return function(value)
+    return words[value] == true
   end
 end
 
@@ -45,19 +63,48 @@ local FAIL = {
   after = integer(1, 1e9), status = integer(200, 599), shape = shape,
   code = is "string", message = is "string", details = is "table",
   headers = headers, body = is "string", close = is "boolean",
-  early = is "boolean",
+  early = is "boolean", lost = is "boolean", cut = is "boolean",
+  size = integer(1, 64 * 1024 * 1024),
 }
 local DELAY = {
   path = is "string", method = is "string", times = integer(1, 1e9),
-  after = integer(1, 1e9), ms = integer(0, 600000),
+  after = integer(1, 1e9), ms = integer(0, 600000), hold = is "string",
+  late = is "boolean",
 }
 local ACCEPT = {
   ["x-api-key"] = is "boolean", ["api-key"] = is "boolean",
   bearer = is "boolean", ["bearer-key"] = is "boolean",
 }
 local MINT = {
-  expires_in = integer(-1e9, 1e9), scope = is "string", type = is "string",
+  expires_in = number(-1e9, 1e9), scope = is "string", type = is "string",
+  keep = is "boolean", session = is "boolean",
+  refresh_expires_in = number(-1e9, 1e9),
   sub = function(value) return value == false or type(value) == "string" end,
+}
+
+local REVOKE = {
+  access = is "boolean", refresh = is "boolean", code = is "string",
+}
+
+-- What auth endpoints do, and how their answers look.
+local AUTH = {
+  lifetime = number(0, 1e9), refresh_lifetime = number(0, 1e9),
+  rotate = is "boolean", grace = number(0, 1e6), clock = number(-1e9, 1e9),
+  strict = is "boolean", two_steps = is "boolean",
+  exchange_refresh = is "boolean", code = integer(1000, 9999),
+  code_lifetime = number(0, 1e9),
+  access_name = one_of("default", "token", "access_token"),
+  refresh_name = one_of("default", "refresh_token", "refreshToken", "both",
+    "none"),
+  refresh_form = one_of("string", "expiry", "expires_at"),
+  expires_in = function(value)
+    return type(value) == "table" and value.value ~= nil
+      or value == "number" or value == "string" or value == "absent"
+  end,
+  token_type = function(value)
+    return value == false or type(value) == "string"
+  end,
+  jwt = is "boolean", jwt_exp = is "boolean", jwt_iat = is "boolean",
 }
 
 local function state_of(kind)
@@ -132,12 +179,17 @@ end
 
 -- Every switch: what is wrong with a value, and how it is set.
 local SWITCHES = {
+  auth = { check = checker(AUTH), set = merge "auth" },
   accept = { check = checker(ACCEPT), set = merge "accept" },
   key = { check = checker(state_of "key"), set = merge "key" },
   token = { check = checker(state_of "token"), set = merge "token" },
-  fail = { check = check_rules(FAIL, { "status", "close" }),
-    set = append "fail" },
-  delay = { check = check_rules(DELAY, { "ms" }), set = append "delay" },
+  fail = {
+    check = check_rules(FAIL, { "status", "close", "lost", "cut", "size" }),
+    set = append "fail",
+  },
+  delay = {
+    check = check_rules(DELAY, { "ms", "hold" }), set = append "delay",
+  },
   headers = {
     check = function(value)
       return not headers(value) and "is no object of strings" or nil
@@ -156,6 +208,10 @@ local ACTIONS = {
     return value ~= true and "is not true" or nil
   end,
   mint = checker(MINT),
+  revoke = checker(REVOKE),
+  release = function(value)
+    return type(value) ~= "string" and "is no name" or nil
+  end,
 }
 
 local function wrong_of(body)
@@ -172,6 +228,22 @@ local function wrong_of(body)
   end
 end
 
+local function mint(options, answer)
+  if options.session then
+    answer.refresh_token, answer.refresh_expires_at =
+      tokens.refresh(options.refresh_expires_in)
+  end
+  answer.token, answer.expires_at = tokens.access(options)
+end
+
+local function revoke(options)
+  for _, kind in ipairs { "access", "refresh" } do
+    if options[kind] then
+      tokens.revoke_all(kind, options.code or "TOKEN_INVALID")
+    end
+  end
+end
+
 local function post()
   local body = request.json()
   local wrong = not body and "the body is not a JSON object" or wrong_of(body)
@@ -182,9 +254,6 @@ local function post()
   if body.reset then
     state.reset()
   end
-  if body.mint then
-    answer.token, answer.expires_at = credentials.mint(body.mint)
-  end
   state.change(function(switches)
     for name, value in pairs(body) do
       if SWITCHES[name] then
@@ -192,6 +261,15 @@ local function post()
       end
     end
   end)
+  if body.release then
+    state.release(body.release)
+  end
+  if body.revoke then
+    revoke(body.revoke)
+  end
+  if body.mint then
+    mint(body.mint, answer)
+  end
   reply.json(200, answer)
 end
 
@@ -223,6 +301,7 @@ local function get()
   all.used = counters.connections or {}
   reply.json(200, {
     endpoints = counters.endpoints or {}, connections = all,
+    auth = books.read(),
     switches = switches(), recent = json.array(recent),
     last = recent[#recent] or json.null,
   })

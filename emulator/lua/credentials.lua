@@ -1,25 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- Who asks: one key and any number of tokens, made at the start.
+-- Who asks: one key, made at the start, and the tokens given out since.
 
 local errors = require "errors"
-local json = require "json"
-local jwt = require "jwt"
+local secrets = require "secrets"
 local state = require "state"
+local tokens = require "tokens"
 
 local credentials = {}
-
-local function load_secrets()
-  local path = ngx.config.prefix() .. "credentials.json"
-  local file = assert(io.open(path))
-  local secrets = json.decode(file:read "*a")
-  file:close()
-  return assert(secrets, path .. " is not JSON")
-end
-
--- Read by the master, before it forks: every worker has the same.
-local secrets = load_secrets()
-
-local SCOPES = { user = true, admin = true }
 
 local KEY_STATES = {
   paused = { 401, "API_KEY_PAUSED" },
@@ -44,25 +31,6 @@ function credentials.has_state(kind, name)
   return name == "ok" or states[name] ~= nil
 end
 
---- Make an access token.
----@param options { expires_in: number?, sub: string|false?, scope: string?,
----  type: string? }
----@return string token
----@return integer expires_at
-function credentials.mint(options)
-  local now = ngx.time()
-  local expires_at = now + (options.expires_in or 3600)
-  local claims = {
-    sub = options.sub or "usr_emulator01", iat = math.min(now, expires_at),
-    exp = expires_at, scope = options.scope or "user",
-    type = options.type or "access",
-  }
-  if options.sub == false then
-    claims.sub = nil
-  end
-  return jwt.sign(claims, secrets.jwt_secret), expires_at
-end
-
 local function judge_key(key)
   if key ~= secrets.api_key then
     return 401, "INVALID_API_KEY"
@@ -78,23 +46,14 @@ local function judge_token(token)
   if verdict then
     return verdict[1], verdict[2]
   end
-  local claims = jwt.verify(token, secrets.jwt_secret)
-  if not claims or claims.type ~= "access" then
-    return 401, "TOKEN_INVALID"
-  elseif type(claims.exp) ~= "number" or claims.exp <= ngx.now() then
-    return 401, "TOKEN_EXPIRED"
-  elseif type(claims.sub) ~= "string" or claims.sub == "" then
-    return 401, "TOKEN_MISSING_SUBJECT"
-  elseif not SCOPES[claims.scope] then
-    return 403, "INSUFFICIENT_PERMISSIONS"
-  end
+  return tokens.judge(token)
 end
 
 local function judge_authorization(value, accept)
   local credential = value:match "^[Bb][Ee][Aa][Rr][Ee][Rr] +(.-) *$"
   if not credential or credential == "" then
     return 401, "AUTHENTICATION_REQUIRED"
-  elseif jwt.looks_like(credential) then
+  elseif tokens.looks_like(credential) then
     if not accept.bearer then
       return 401, "AUTHENTICATION_REQUIRED"
     end
@@ -134,28 +93,72 @@ function credentials.kind()
   return #names > 0 and table.concat(names, ", ") or "none"
 end
 
+-- What is wrong with the credentials in the headers `allowed` (all when left
+-- out); nothing when there is one good one.
+local function verdict(allowed)
+  local list = credentials.received()
+  local accept = state.switches().accept
+  local first = list[1]
+  if #list > 1 then
+    return 400, "MULTIPLE_CREDENTIALS"
+  elseif not first or allowed and not allowed[first.name] then
+    return 401, "AUTHENTICATION_REQUIRED"
+  elseif first.name == "authorization" then
+    return judge_authorization(first.value, accept)
+  elseif accept[first.name] then
+    return judge_key(first.value)
+  end
+  -- A header that this server does not know says nothing.
+  return 401, "AUTHENTICATION_REQUIRED"
+end
+
 --- Check the credential; answers the request itself when it refuses.
 ---@return boolean
 function credentials.check()
-  local list = credentials.received()
-  local accept = state.switches().accept
-  local status, code
-  if #list > 1 then
-    status, code = 400, "MULTIPLE_CREDENTIALS"
-  elseif #list == 0 then
-    status, code = 401, "AUTHENTICATION_REQUIRED"
-  elseif list[1].name == "authorization" then
-    status, code = judge_authorization(list[1].value, accept)
-  elseif accept[list[1].name] then
-    status, code = judge_key(list[1].value)
-  else
-    -- A header that this server does not know says nothing.
-    status, code = 401, "AUTHENTICATION_REQUIRED"
-  end
+  local status, code = verdict()
   if status then
     errors.send(status, code)
   end
   return not status
+end
+
+--- The key of this request, which must be in a header of its own; answers
+--- the request itself when there is none that is good.
+---@return string?
+function credentials.key()
+  local status, code = verdict { ["x-api-key"] = true, ["api-key"] = true }
+  if status then
+    return errors.send(status, code)
+  end
+  return credentials.received()[1].value
+end
+
+--- The access token of this request; answers it itself as above.
+---@return string?
+function credentials.bearer()
+  local status, code = verdict { authorization = true }
+  local token = not status and credentials.secret()
+  if status or not tokens.looks_like(token) then
+    return errors.send(status or 401, code)
+  end
+  return token
+end
+
+--- The credential of this request as it stands, without a scheme word; nil
+--- when there is none, or more than one.
+---@return string?
+function credentials.secret()
+  local list = credentials.received()
+  if #list == 1 then
+    return (list[1].value:gsub("^%a+ +", ""))
+  end
+end
+
+--- What the check would say, for those who ask: nothing when it is good.
+---@return integer? status
+---@return string? code
+function credentials.verdict()
+  return verdict()
 end
 
 return credentials

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Refusals, in every body shape that the API has shown over time.
 
+local clock = require "clock"
 local reply = require "reply"
 local state = require "state"
 
@@ -27,6 +28,10 @@ local MESSAGES = {
   TOKEN_INVALID = "The access token is not valid.",
   TOKEN_MISSING_SUBJECT = "The access token names no subject.",
   INSUFFICIENT_PERMISSIONS = "You are not permitted to do this.",
+  INVALID_CREDENTIALS = "The user name or the password is wrong.",
+  INVALID_EMAIL_KEY = "The e-mail key is not known, or has been used.",
+  INVALID_VERIFICATION_CODE = "The verification code is wrong.",
+  VERIFICATION_CODE_EXPIRED = "The verification code has expired.",
   MULTIPLE_CREDENTIALS = "Send exactly one credential.",
   RESOURCE_NOT_FOUND = "The resource was not found.",
   METHOD_NOT_ALLOWED = "The method is not allowed here.",
@@ -49,10 +54,6 @@ local function error_type(status)
   return status >= 500 and "server_error" or "client_error"
 end
 
-local function now()
-  return os.date("!%Y-%m-%dT%H:%M:%SZ", ngx.time())
-end
-
 local function camel(text)
   return (text:gsub("_?(%l+)", function(word)
     return word:sub(1, 1):upper() .. word:sub(2)
@@ -65,7 +66,7 @@ local shapes = {}
 function shapes.E1(e)
   return {
     detail = e.message, status_code = e.status, error_type = camel(e.type),
-    meta = { timestamp = now(), request_id = reply.request_id() },
+    meta = { timestamp = clock.iso(), request_id = reply.request_id() },
     errors = e.fields,
   }
 end
@@ -77,7 +78,7 @@ function shapes.E2(e)
       code = e.code, message = e.message, type = e.type, status = e.status,
       system_message = e.system_message or e.message,
       details = e.details or {}, trace_id = reply.trace_id(),
-      timestamp = now(),
+      timestamp = clock.iso(),
     },
   }
 end
@@ -152,6 +153,7 @@ function errors.send(status, code, options)
     system_message = options.system_message, details = options.details,
     fields = options.fields,
   }
+  ngx.ctx.code = code
   if status == 401 then
     ngx.header["WWW-Authenticate"] = "Bearer"
   end

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- From a request to its handler, and what is noted on the way.
 
+local books = require "books"
+local clock = require "clock"
 local credentials = require "credentials"
 local errors = require "errors"
+local reply = require "reply"
 local request = require "request"
 local routes = require "routes"
 local state = require "state"
@@ -86,32 +89,33 @@ end
 -- A failure that was asked for. True when the request is done with.
 local function fail(rule)
   if rule.close then
+    ngx.ctx.fault = "closed"
     ngx.exit(444)  -- nginx: close without an answer
-  elseif rule.body then
-    ngx.status = rule.status
-    for name, value in pairs(rule.headers or {}) do
-      ngx.header[name] = value
-    end
-    ngx.print(rule.body)
-  else
-    errors.send(rule.status, rule.code, rule)
+  elseif not rule.body then
+    return errors.send(rule.status, rule.code, rule)
   end
+  for name, value in pairs(rule.headers or {}) do
+    ngx.header[name] = value
+  end
+  reply.text(rule.status, rule.body)
 end
 
 local function dispatch(route, params, path)
   local method = ngx.req.get_method()
-  local switches = state.switches()
-  local delay = state.take(switches.delay, method, path)
-  if delay then
-    ngx.sleep(delay.ms / 1000)
+  local delay = state.take(state.switches().delay, method, path)
+  if delay and delay.late then
+    ngx.ctx.late_delay = delay
+  elseif delay then
+    state.wait(delay)
   end
-  local failure = state.take(switches.fail, method, path)
+  local failure = state.take(state.switches().fail, method, path)
   if failure and failure.early then
     ngx.req.discard_body()
   else
     ngx.req.read_body()
   end
-  if failure then
+  ngx.ctx.late = failure
+  if failure and (failure.status or failure.close) then
     return fail(failure)
   elseif not route then
     return errors.send(404)
@@ -136,6 +140,9 @@ function router.run()
   local path = request.target()
   local route, params = find(path)
   open_books(route and route.path or "other")
+  if route and route.auth then
+    books.open(route.auth)
+  end
   -- ngx.exec and ngx.exit leave by an error of their own that no pcall sees.
   xpcall(function() dispatch(route, params, path) end, on_error)
 end
@@ -156,6 +163,7 @@ local function facts(endpoint)
     body_size = tonumber(var.content_length),
     connection = tonumber(var.connection),
     requests = tonumber(var.connection_requests),
+    tail = books.tail(credentials.secret()),
     client_port = tonumber(var.remote_port), at = ngx.req.start_time(),
     request_id = "req_" .. var.rid,
   }
@@ -174,9 +182,11 @@ function router.header()
   header["freddy-processing-ms"] =
     ("%d"):format((ngx.now() - ngx.req.start_time()) * 1000)
   header["freddy-api-version"] = "2025-01-01"
+  header["Date"] = clock.http_date()
   for name, value in pairs(state.switches().headers) do
     header[name] = value
   end
+  books.close()
   state.count(generation, "endpoints", endpoint, "status",
     tostring(ngx.status))
   state.remember(generation, facts(endpoint))
@@ -186,6 +196,7 @@ end
 --- client cannot have heard of: that it went away itself.
 function router.log()
   local var = ngx.var
+  books.close()
   if var.endpoint ~= "" and ngx.status == 499 then
     state.count(var.generation, "endpoints", var.endpoint, "aborted")
   end

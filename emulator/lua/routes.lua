@@ -4,8 +4,10 @@
 --
 --   path     `{name}` is one part of the path, `{name*}` all the rest
 --   methods  handler by method; HEAD falls back to GET, `*` takes any
---   public   true: no credential is looked at
+--   public   true: no credential is looked at before the handler
+--   auth     the name that the books of the auth endpoints have for it
 
+local auth = require "resources.auth"
 local blob = require "resources.blob"
 local echo = require "resources.echo"
 local faults = require "resources.faults"
@@ -13,6 +15,12 @@ local health = require "resources.health"
 local models = require "resources.models"
 local slow = require "resources.slow"
 local threads = require "resources.threads"
+
+-- An auth endpoint looks at credentials itself, if it does.
+local function endpoint(name, method, handler)
+  return { path = "/v1/auth/" .. name, methods = { [method] = handler },
+    public = true, auth = name }
+end
 
 return {
   { path = "/v1/models", methods = { GET = models.list } },
@@ -27,6 +35,15 @@ return {
   { path = "/v1/threads/{id}",
     methods = { GET = threads.get, PATCH = threads.update,
       POST = threads.update, DELETE = threads.delete } },
+
+  endpoint("token", "POST", auth.token),
+  endpoint("login", "POST", auth.login),
+  endpoint("verify", "POST", auth.verify),
+  endpoint("resend-code", "POST", auth.resend_code),
+  endpoint("refresh", "POST", auth.refresh),
+  endpoint("logout", "POST", auth.logout),
+  endpoint("validate", "GET", auth.validate),
+  endpoint("dev-login", "POST", auth.dev_login),
 
   -- From here on: no part of the API, tools for tests.
   { path = "/v1/echo", methods = { ["*"] = echo.answer } },

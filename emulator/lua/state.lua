@@ -20,6 +20,14 @@ local function defaults()
     headers = {},
     fail = {},
     delay = {},
+    auth = {
+      lifetime = 3600, refresh_lifetime = 30 * 86400, rotate = true,
+      grace = 0, clock = 0, strict = true, two_steps = true,
+      exchange_refresh = true, code = 4821, code_lifetime = 300,
+      access_name = "default", refresh_name = "default",
+      refresh_form = "string", expires_in = "number", token_type = "bearer",
+      jwt = true, jwt_exp = true, jwt_iat = true,
+    },
   }
 end
 
@@ -69,10 +77,12 @@ function state.reset()
     for name, value in pairs(defaults()) do
       switches[name] = value
     end
-    for _, prefix in ipairs { "rule:", "count:", "doc:", "index:" } do
+    for _, prefix in ipairs { "rule:", "count:", "doc:", "index:",
+      "gate:" } do
       drop(prefix)
     end
     dict:delete("recent")
+    ngx.shared.auth:flush_all()
     dict:incr("generation", 1, 0)
   end)
 end
@@ -138,10 +148,33 @@ function state.recent()
   return list
 end
 
+--- Wait as long as a rule says: so many milliseconds, or until its gate is
+--- opened. A reset opens all.
+---@param rule table
+function state.wait(rule)
+  if rule.ms then
+    ngx.sleep(rule.ms / 1000)
+  end
+  local generation = state.generation()
+  while rule.hold and not dict:get("gate:" .. rule.hold)
+    and generation == state.generation() do
+    ngx.sleep(0.005)
+  end
+end
+
+--- Open a gate, for those who wait there and for all who come later.
+---@param name string
+function state.release(name)
+  dict:set("gate:" .. name, true)
+end
+
 --- Give a rule its numbers: how often it holds, how many it lets pass first.
 ---@param rule table
 function state.arm(rule)
   rule.id = dict:incr("rules", 1, 0)
+  if rule.hold then
+    dict:delete("gate:" .. rule.hold)
+  end
   if rule.times then
     dict:set("rule:" .. rule.id .. ":times", rule.times)
   end

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- /v1/threads
 
+local clock = require "clock"
 local errors = require "errors"
 local json = require "json"
 local reply = require "reply"
@@ -9,10 +10,6 @@ local state = require "state"
 
 local threads = {}
 local documents = state.documents
-
-local function now()
-  return os.date("!%Y-%m-%dT%H:%M:%SZ", ngx.time())
-end
 
 local function check_metadata(metadata)
   if type(metadata) ~= "table" then
@@ -94,7 +91,7 @@ function threads.create()
   if not body then
     return
   end
-  local time = now()
+  local time = clock.iso()
   local thread = {
     id = "thrd_" .. ngx.var.rid:sub(1, 24), object = "thread",
     created_at = time, updated_at = time, last_message_at = json.null,
@@ -131,7 +128,7 @@ function threads.update(params)
       thread.metadata[name] = value ~= json.null and value or nil
     end
   end
-  thread.updated_at = now()
+  thread.updated_at = clock.iso()
   documents.put("thread", thread.id, thread)
   send(200, thread)
 end
