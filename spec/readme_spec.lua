@@ -20,7 +20,7 @@ local function environment()
   }
 end
 
-local files = { "README.md", "docs/errors.md" }
+local files = { "README.md", "docs/errors.md", "docs/requests.md" }
 
 for _, file in ipairs(files) do
   describe(file, function()
@@ -79,6 +79,21 @@ describe("the reference in README.md", function()
       end
     end
     client:close()
+    table.sort(missing)
+    assert.same({}, missing)
+  end)
+
+  it("names every option that there is", function()
+    local options = require "freddy.options"
+    local all = text .. read "docs/requests.md"
+    local missing = {}
+    for _, rules in ipairs { options.client, options.full } do
+      for name, rule in pairs(rules) do
+        if rule and not all:find("`" .. name .. "`", 1, true) then
+          missing[#missing + 1] = name
+        end
+      end
+    end
     table.sort(missing)
     assert.same({}, missing)
   end)
