@@ -87,7 +87,7 @@ describe("the reference in README.md", function()
     local options = require "freddy.options"
     local all = text .. read "docs/requests.md"
     local missing = {}
-    for _, rules in ipairs { options.client, options.full } do
+    for _, rules in ipairs { options.client, options.request } do
       for name, rule in pairs(rules) do
         if rule and not all:find("`" .. name .. "`", 1, true) then
           missing[#missing + 1] = name
