@@ -2,6 +2,7 @@
 -- What is counted of each auth endpoint, beyond what all routes have.
 
 local json = require "json"
+local request = require "request"
 local state = require "state"
 
 local books = {}
@@ -35,11 +36,12 @@ function books.open(name)
   dict:add(key(generation, name, "level", now), true)
 end
 
---- Note which refresh token the call is about.
----@param refresh_token string
-function books.about(refresh_token)
-  if ngx.ctx.book then
-    ngx.ctx.book.tail = books.tail(refresh_token)
+--- The call's body has come: note which refresh token it is about.
+function books.read_body()
+  local body = ngx.ctx.book and request.json()
+  local token = body and body.refresh_token
+  if type(token) == "string" then
+    ngx.ctx.book.tail = books.tail(token)
   end
 end
 

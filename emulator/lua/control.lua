@@ -83,7 +83,8 @@ local MINT = {
 }
 
 local REVOKE = {
-  access = is "boolean", refresh = is "boolean", code = is "string",
+  access = is "boolean", refresh = is "boolean", token = is "string",
+  code = is "string",
 }
 
 -- What auth endpoints do, and how their answers look.
@@ -237,6 +238,9 @@ local function mint(options, answer)
 end
 
 local function revoke(options)
+  if options.token then
+    tokens.revoke(options.token, options.code)
+  end
   for _, kind in ipairs { "access", "refresh" } do
     if options[kind] then
       tokens.revoke_all(kind, options.code or "TOKEN_INVALID")

@@ -113,6 +113,7 @@ local function dispatch(route, params, path)
     ngx.req.discard_body()
   else
     ngx.req.read_body()
+    books.read_body()
   end
   ngx.ctx.late = failure
   if failure and (failure.status or failure.close) then

@@ -148,8 +148,9 @@ end
 
 --- Make one token worthless, of whichever kind it is.
 ---@param token string
-function tokens.revoke(token)
-  dict:set(key("gone", token), "TOKEN_INVALID")
+---@param code string? with which it is refused; TOKEN_INVALID
+function tokens.revoke(token, code)
+  dict:set(key("gone", token), code or "TOKEN_INVALID")
 end
 
 --- Make all tokens of a kind worthless that were given out so far.

@@ -221,7 +221,6 @@ function auth.refresh()
   if not body then
     return
   end
-  books.about(body.refresh_token)
   local code = tokens.spend(body.refresh_token)
   if code then
     return errors.send(401, code)
@@ -238,7 +237,6 @@ function auth.logout()
   end
   tokens.revoke(token)
   if type(body.refresh_token) == "string" then
-    books.about(body.refresh_token)
     tokens.revoke(body.refresh_token)
   end
   books.granted()
