@@ -55,6 +55,20 @@ describe("the emulator", function()
   before_each(helper.reset)
   after_each(helper.reset)
 
+  it("gives sessions out and forgets them", function()
+    local session = helper.session({ expires_in = 60 })
+    local client = helper.client({ token = session.token })
+    assert.equal(200, client:get("/v1/echo").status)
+    assert.equal(session.token:sub(-8), helper.counters().last.tail)
+    local body = '{"refresh_token":"' .. session.refresh_token .. '"}'
+    local url = helper.http .. "/v1/auth/refresh"
+    assert.equal(200, (helper.http_request("POST", url, body)))
+    assert.equal(1, helper.counters().auth.refresh.grants)
+    helper.reset()
+    assert.equal(0, helper.counters().auth.refresh.calls)
+    assert.equal("TOKEN_INVALID", select(2, client:get("/v1/echo")).code)
+  end)
+
   it("turns its switches and forgets them", function()
     helper.control({ delay = { path = "/v1/models", ms = 1 } })
     assert.equal(1, helper.counters().switches.delay[1].ms)
