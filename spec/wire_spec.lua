@@ -188,6 +188,8 @@ local outcomes = {
     { timeout = { stall = 0.1 } } },
   { "chunk-size-huge", {}, "timeout", "stall",
     { timeout = { stall = 0.1 } } },
+  { "length-huge", {}, "timeout", "stall",
+    { timeout = { stall = 0.1 }, max_body = 2 ^ 31 } },
 
   -- With a body that the server treats badly.
   { "close-in-body", {}, "cut", nil, { body = ("x"):rep(2000000) } },
@@ -282,6 +284,52 @@ it("wrong answers side by side do not touch each other", function()
     assert.equal(row[3], got, name_of(row))
   end
   next_is_right()
+end)
+
+-- --- Memory --------------------------------------------------------------
+
+-- What a process of its own needed at most above what it had when idle, in
+-- KiB: one line for each scenario. The sanitizers have a memory of their own.
+local endless = [[
+  local freddy = require "freddy"
+  local function peak()
+    local status = assert(io.open "/proc/self/status"):read "*a"
+    return tonumber(status:match "VmHWM:%s+(%d+)")
+  end
+  local clients = {}
+  for i, base in ipairs { os.getenv "BASE", os.getenv "BASE_H2" } do
+    clients[i] = assert(freddy.new { api_key = "a-key-of-20-characters",
+      base_url = base, ca_file = os.getenv "CA" })
+    assert(clients[i]:get "/s/ok")
+  end
+  local idle = peak()
+  for which, target in os.getenv "TARGETS":gmatch "(%d)(%S+)" do
+    local res, err = clients[tonumber(which)]:get("/s/" .. target)
+    print(target, res and res.status or err.kind, peak() - idle)
+  end
+]]
+
+it("an answer without end takes less than 20 MB", function()
+  local targets = { "1gzip-bomb?mb=10240", "2gzip-bomb?mb=10240",
+    "1headers-endless?mb=1024", "1header-line-endless?mb=1024",
+    "1status-line-endless?mb=1024", "1continue-endless?mb=1024",
+    "1trailers-endless?mb=1024", "2headers-endless?mb=1024",
+    "2hints-endless?mb=1024" }
+  local output, status = helper.script(endless, {
+    BASE = helper.hostile_url, BASE_H2 = helper.env "HOSTILE_H2",
+    CA = helper.env "HOSTILE_CA_FILE", TARGETS = table.concat(targets, " "),
+  })
+  assert.equal(0, status, output)
+  local seen = 0
+  for target, kind, peak in output:gmatch "(%S+)\t(%S+)\t(%d+)" do
+    seen = seen + 1
+    assert.equal("too_large", kind, target)
+    if (os.getenv "FLAVOUR" or "") == "" then
+      assert.is_true(tonumber(peak) < 20 * 1024, output)
+    end
+  end
+  assert.equal(#targets, seen)
+  print(output)
 end)
 
 -- --- Right answers, cut at every byte ------------------------------------

@@ -125,7 +125,7 @@ return {
     meaning = "a ceiling was passed; reason: header, body or event",
     hint = "raise max_body if the answer is meant to be that large" },
   { kind = "too_large", reason = "body",
-    meaning = "the answer's body is larger than max_body",
+    meaning = "the answer's body is larger than max_body; none is kept",
     hint = "raise max_body if the answer is meant to be that large" },
   { kind = "too_large", reason = "header",
     meaning = "header lines over 64 KiB each, 256 KiB or 1024 in all",

@@ -124,7 +124,9 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
 
 /* --- Receiving ---------------------------------------------------------- */
 
+/* Nothing of it is kept: an error would carry all that to the host. */
 static int refuse_body(struct fy_transfer *transfer, uint64_t limit) {
+  fy_buf_clear(&transfer->call->answer.body);
   return fy_error_set(
       &transfer->error, FREDDY_ETOO_LARGE, "body",
       "the answer's body is larger than max_body (%" PRIu64 " bytes)", limit);
@@ -182,6 +184,7 @@ static int begin_body(struct fy_transfer *transfer) {
   struct fy_headers *headers = &call->answer.headers;
   int success = headers->status >= 200 && headers->status <= 299;
   uint64_t limit = body_limit(call, success);
+  int rc;
 
   transfer->body_begun = 1;
   if (fy_redirect_is(headers->status) && !call->ask.stays) {
@@ -208,7 +211,11 @@ static int begin_body(struct fy_transfer *transfer) {
       return fy_error_nomem(&transfer->error);
     }
   }
-  return begin_gunzip(transfer);
+  rc = begin_gunzip(transfer);
+  if (rc == FREDDY_OK && transfer->gunzip && !call->save && !call->streaming) {
+    fy_gunzip_limit(transfer->gunzip, limit);
+  }
+  return rc;
 }
 
 size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
@@ -330,6 +337,8 @@ static int gunzip_body(struct fy_transfer *transfer, const char *data,
   transfer->received += (int64_t)used;
   if (rc == FY_GUNZIP_FULL) {
     transfer->ahead = over + used;
+  } else if (rc == FREDDY_ETOO_LARGE && !transfer->redirected) {
+    refuse_body(transfer, transfer->call->ask.max_body);
   }
   return rc;
 }
