@@ -46,7 +46,10 @@ function request.build(client, who, method, path, given)
   end
   local out = {
     method = method, path = path, json = not client.codec,
-    plain = given == nil, call = nil, id = nil, done = nil, task = nil, -- room
+    plain = given == nil,
+    -- Room for what comes: to grow the table costs more than all of it.
+    call = nil, id = nil, done = nil, task = nil,
+    client = nil, callback = nil, on_done = nil,
   }
   if given then
     apply(client, who, out, given)
