@@ -8,7 +8,9 @@
 local core = require "freddy.core"
 local freddy = require "freddy"
 
-local client = assert(freddy.new { auth = "none", base_url = arg[1]:match "^%w+://[^/]+" })
+local client = assert(freddy.new {
+  auth = "none", base_url = arg[1]:match "^%w+://[^/]+",
+})
 local path = os.tmpname()
 
 local function memory(name)
