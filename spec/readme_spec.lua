@@ -17,6 +17,8 @@ local function environment()
     FREDDY_CA_FILE = helper.ca_file,
     FREDDY_API_KEY = helper.api_key,
     FREDDY_JWT_TOKEN = helper.token,
+    FREDDY_EMULATOR_EMAIL = helper.email,
+    FREDDY_EMULATOR_PASSWORD = helper.password,
   }
 end
 
@@ -95,6 +97,18 @@ describe("the reference in README.md", function()
       end
     end
     table.sort(missing)
+    assert.same({}, missing)
+  end)
+
+  it("names every method of client.auth", function()
+    local client = helper.client()
+    local missing = {}
+    for name in pairs(getmetatable(client.auth).__index) do
+      if not text:find("client.auth:" .. name, 1, true) then
+        missing[#missing + 1] = name
+      end
+    end
+    client:close()
     assert.same({}, missing)
   end)
 

@@ -275,21 +275,10 @@ void freddy_client_free(freddy_client *client) {
   }
 }
 
-static int check_open(const freddy_client *client, freddy_error *err) {
-  if (fy_engine_is_foreign(client->generation)) {
-    return fy_error_set(err, FREDDY_EFORKED, NULL,
-                        "the client belongs to another process");
-  }
-  if (atomic_load(&client->closed)) {
-    return fy_error_set(err, FREDDY_ECLOSED, NULL, "the client is closed");
-  }
-  return FREDDY_OK;
-}
-
 int freddy_client_set_session(freddy_client *client, const char *access,
                               const char *refresh, double expires_in,
                               freddy_error *err) {
-  int rc = check_open(client, err);
+  int rc = fy_config_open(client, err);
 
   if (rc != FREDDY_OK) {
     return rc;
@@ -309,7 +298,7 @@ int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
                                  const char *secret, size_t size,
                                  freddy_error *err) {
   struct fy_secret *made = NULL;
-  int rc = check_open(client, err);
+  int rc = fy_config_open(client, err);
 
   if (rc != FREDDY_OK) {
     return rc;
@@ -374,12 +363,10 @@ void freddy_client_status(freddy_client *client,
   status->expires_in = -1;
   status->state = "empty";
   status->kind = freddy_client_credential(client, status->tail);
-  if (status->kind == FREDDY_SESSION) {
-    session = fy_client_session(client);
-    if (session) {
-      fy_credential_describe(session, status);
-      fy_credential_unref(session);
-    }
+  session = status->kind != FREDDY_NONE ? fy_client_session(client) : NULL;
+  if (session) {
+    fy_credential_describe(session, status);
+    fy_credential_unref(session);
   } else if (status->kind != FREDDY_NONE) {
     status->state = "fresh";
   }

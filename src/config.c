@@ -7,7 +7,20 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/client.h"
+#include "net/engine.h"
 #include "rules/header.h"
+
+int fy_config_open(const freddy_client *client, freddy_error *err) {
+  if (fy_engine_is_foreign(client->generation)) {
+    return fy_error_set(err, FREDDY_EFORKED, NULL,
+                        "the client belongs to another process");
+  }
+  if (atomic_load(&client->closed)) {
+    return fy_error_set(err, FREDDY_ECLOSED, NULL, "the client is closed");
+  }
+  return FREDDY_OK;
+}
 
 int fy_config_url(const char *what, const char *text, struct fy_url *out,
                   freddy_error *err) {

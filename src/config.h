@@ -8,6 +8,9 @@
 #include "freddy.h"
 #include "rules/url.h"
 
+/* FREDDY_OK, FREDDY_ECLOSED or FREDDY_EFORKED. */
+int fy_config_open(const freddy_client *client, freddy_error *err);
+
 /* Split `text`, the value of `what`, refusing plain http to anything but
  * loopback. FREDDY_OK or FREDDY_EMISUSE. */
 int fy_config_url(const char *what, const char *text, struct fy_url *out,

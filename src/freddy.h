@@ -352,6 +352,15 @@ typedef struct freddy_request {
   const char *save_to;     /* the file for a 2xx answer's body; see below */
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
   int progress;            /* 1: FREDDY_PROGRESS as well */
+  int no_redirects; /* 1: a redirect is an answer like any other: it is not
+                       followed, and no FREDDY_EREDIRECT */
+  /* Texts in `body` that are secret, such as a password, then NULL; at most
+   * 8. The redactor knows them while the call lives; body and answer (at most
+   * 64 KiB of it) are kept out of reach and wiped when the call is freed. For
+   * a body of bytes only. NULL: none. */
+  const char *const *secrets;
+  int refresh_token; /* 1: the body is {"refresh_token": "..."} with the one
+                        that the session has when this is sent, else {} */
   const freddy_decoder *decoder; /* NULL: none */
   void *user;                    /* given back in every event */
 } freddy_request;
@@ -402,6 +411,25 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     freddy_call **out,
                                                     freddy_error *err);
 
+/* All zero: renew now, within the usual total. */
+typedef struct freddy_renewal {
+  int settle;     /* 1: renew nothing, only wait until no renewal is under way
+                     and its tokens were told */
+  double timeout; /* seconds; 0: 600, negative: none */
+  void *user;     /* given back in every event */
+} freddy_renewal;
+
+/* Renew the client's session, whatever the age of its token; who asks while a
+ * renewal is under way joins it. The call ends (FREDDY_DONE) with status 0:
+ * without error when there is a new token, else as a request would that waits
+ * for one: FREDDY_EAUTH with reason session_expired, refresh_failed (during
+ * the pause after a failure at once) or no_session, FREDDY_ETIMEOUT... The
+ * call's end does not end the renewal. Never blocks. Returns as freddy_start
+ * does. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_start_renewal(
+    freddy_client *client, freddy_inbox *inbox, const freddy_renewal *how,
+    freddy_call **out, freddy_error *err);
+
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
  * is in the inbox before this returns, unless the call had ended already, or
  * is in the moment of putting its `save_to` in place.
@@ -414,6 +442,27 @@ FREDDY_API void freddy_call_cancel(freddy_call *call);
  * Returns FREDDY_OK, FREDDY_EMISUSE (more than was wanted), FREDDY_ENOMEM. */
 FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,
                                   const char *data, size_t size);
+
+/* Use the session that the answer of `call` holds: that of an endpoint which
+ * gives tokens out (login, verify), in any of the forms that were seen. It
+ * takes the place of whatever credential there was, as by
+ * freddy_client_set_session. The tokens are masked in the call's body then.
+ *
+ * call       of this client, after FREDDY_DONE. Make it with `secrets`
+ * must_have  0: an answer without a token is fine (a login that wants a code)
+ * installed  1 when there is a new session
+ * err        optional; filled on failure
+ *
+ * FREDDY_OK, also where the call failed or its answer is not 2xx. Otherwise
+ * nothing has changed, and the call's body is wiped: FREDDY_EPROTOCOL, an
+ * answer that is not to be believed, with reason bad_json, not_an_object,
+ * no_token, bad_token, bad_type, bad_life or ran_out; FREDDY_ECLOSED,
+ * FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_client_install(freddy_client *client,
+                                                       freddy_call *call,
+                                                       int must_have,
+                                                       int *installed,
+                                                       freddy_error *err);
 
 /* Drop the caller's reference; a call still in flight is cancelled and
  * delivers nothing more. Never waits. */

@@ -19,6 +19,8 @@ static const double DEFAULT_FIRST_BYTE = 120;
 static const double DEFAULT_STALL = 90;
 static const double DEFAULT_TOTAL = 600;
 
+enum { MAX_SECRETS = 8 };
+
 /* --- Where to ----------------------------------------------------------- */
 
 static int check_path(const char *path, freddy_error *err) {
@@ -126,9 +128,51 @@ static int set_headers(struct fy_ask *ask, const struct freddy_client *client,
   return rc;
 }
 
-static int set_body(struct fy_ask *ask, const freddy_request *req,
-                    freddy_error *err) {
-  int rc = fy_body_copy(&ask->body, req, err);
+/* What is secret in a body is kept as credentials are, the whole with it. */
+static int set_secret_body(struct fy_ask *ask, struct freddy_client *client,
+                           const freddy_request *req, freddy_error *err) {
+  const char *const *text = req->secrets;
+  struct fy_secret *secret;
+
+  if (!req->body || req->body_reader || req->parts) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "secrets: they want a body of bytes");
+  }
+  ask->is_guarded = 1;
+  ask->secret_body = fy_secret_new(NULL, req->body, req->body_size);
+  if (!ask->secret_body) {
+    return fy_error_nomem(err);
+  }
+  for (; *text; text++) {
+    if (text - req->secrets == MAX_SECRETS) {
+      return fy_error_set(err, FREDDY_EMISUSE, NULL, "secrets: too many");
+    }
+    if (fy_secrets_reserve(&ask->secrets) != FREDDY_OK) {
+      return fy_error_nomem(err);
+    }
+    secret = fy_secret_new(NULL, *text, strlen(*text));
+    if (!secret || fy_client_note_secret(client, &secret) != FREDDY_OK) {
+      fy_secret_unref(secret);
+      return fy_error_nomem(err);
+    }
+    fy_secrets_add(&ask->secrets, secret);
+  }
+  return FREDDY_OK;
+}
+
+static int set_body(struct fy_ask *ask, struct freddy_client *client,
+                    const freddy_request *req, freddy_error *err) {
+  int rc;
+
+  ask->sends_refresh = req->refresh_token;
+  if (req->refresh_token && (req->body || req->body_reader || req->parts)) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "refresh_token: the body is made of it");
+  }
+  if (req->secrets) {
+    return set_secret_body(ask, client, req, err);
+  }
+  rc = fy_body_copy(&ask->body, req, err);
 
   if (rc == FREDDY_OK && ask->body.sources &&
       strcmp(ask->method, "HEAD") == 0) {
@@ -236,6 +280,10 @@ static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
   ask->total = pick_time(asked->total, total, DEFAULT_TOTAL);
   ask->max_body = req->max_body ? req->max_body : client->max_body;
   ask->buffer = client->buffer;
+  ask->stays = req->no_redirects;
+  if (req->secrets && ask->max_body > FY_MAX_TOKEN_ANSWER) {
+    ask->max_body = FY_MAX_TOKEN_ANSWER;
+  }
   ask->stream = req->stream;
   ask->progress = req->progress;
   ask->decoder = req->decoder;
@@ -251,7 +299,7 @@ static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
       (rc = set_headers(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_limits(ask, client, req, err)) == FREDDY_OK &&
       (rc = set_save_to(ask, req, err)) == FREDDY_OK &&
-      (rc = set_body(ask, req, err)) == FREDDY_OK) {
+      (rc = set_body(ask, client, req, err)) == FREDDY_OK) {
     rc = set_credential(ask, client, req, err);
   }
   return rc;
@@ -280,6 +328,16 @@ static int take_place(struct fy_engine *engine, freddy_error *err) {
   atomic_fetch_sub(&engine->in_flight, 1);
   return fy_error_set(err, FREDDY_EQUEUE_FULL, NULL,
                       "%d calls are in flight already", FY_MAX_WAITING);
+}
+
+/* One that may hold tokens is not moved while it grows. */
+static int set_answer(struct freddy_call *call, freddy_error *err) {
+  struct fy_buf *body = &call->answer.body;
+
+  fy_buf_init(body, call->ask.max_body);
+  return call->ask.is_guarded && fy_buf_reserve(body, call->ask.max_body)
+             ? fy_error_nomem(err)
+             : FREDDY_OK;
 }
 
 /* Post it: from here on the call ends by FREDDY_DONE, whatever happens. */
@@ -323,9 +381,37 @@ int freddy_start(freddy_client *client, freddy_inbox *inbox,
   rc = fill_ask(&call->ask, client, req, err);
   if (rc == FREDDY_OK) {
     call->url = call->ask.target.url;
-    fy_buf_init(&call->answer.body, call->ask.max_body);
+    rc = set_answer(call, err);
+  }
+  if (rc == FREDDY_OK) {
     rc = launch(call, client, inbox, err);
   }
+  if (rc == FREDDY_OK) {
+    *out = call;
+  } else {
+    fy_call_unref(call);
+  }
+  return rc;
+}
+
+int freddy_start_renewal(freddy_client *client, freddy_inbox *inbox,
+                         const freddy_renewal *how, freddy_call **out,
+                         freddy_error *err) {
+  struct freddy_call *call;
+  int rc = check_owner(client, inbox, err);
+
+  *out = NULL;
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  call = fy_call_new(inbox, how->user);
+  if (!call) {
+    return fy_error_nomem(err);
+  }
+  call->client = fy_client_ref(client);
+  call->ask.renewal = how->settle ? FY_RENEW_SETTLE : FY_RENEW_NOW;
+  call->ask.total = pick_time(how->timeout, 0, DEFAULT_TOTAL);
+  rc = launch(call, client, inbox, err);
   if (rc == FREDDY_OK) {
     *out = call;
   } else {

@@ -138,6 +138,9 @@ local client = {}
 ---@field save_to? string the file that gets the body of a 2xx answer
 ---@field stream? boolean "head" and "data" events as they come
 ---@field progress? boolean "progress" events as well
+---@field no_redirects? boolean a redirect is an answer like any other
+---@field secrets? string[] texts in the body that nobody may see
+---@field refresh_token? boolean the body names the session's refresh token
 ---@field json? boolean parse a large JSON body off the host's thread
 ---@field reader? boolean the body is asked for by "need_body" events
 ---@field reader_size? integer of such a body; nil: sent chunked
@@ -169,6 +172,24 @@ function client:set_credential(kind, secret) end
 ---@return true? ok
 ---@return freddy.core.Error? err
 function client:set_session(access, refresh, expires_in) end
+
+--- Renew the session, or only wait for what is under way. The call ends with
+--- status 0. Never waits.
+---@param inbox freddy.core.Inbox
+---@param id integer
+---@param settle boolean
+---@param timeout? number seconds; nil: 600, negative: none
+---@return freddy.core.Call? call
+---@return freddy.core.Error? err
+function client:renew(inbox, id, settle, timeout) end
+
+--- Use the session in the answer of `call`, and mask its tokens there: before
+--- the answer is looked at.
+---@param call freddy.core.Call after its "done"
+---@param must_have boolean whether an answer without a token is refused
+---@return boolean? installed false also where there is no 2xx answer
+---@return freddy.core.Error? err
+function client:install(call, must_have) end
 
 --- Forget every credential, also those of clients that share the session.
 function client:forget() end

@@ -57,6 +57,16 @@ function request.build(client, who, method, path, given)
   return out
 end
 
+--- Add fields of the core's request that no option gives.
+---@param out table the request
+---@param more table
+function request.add(out, more)
+  for name, value in pairs(more) do
+    out[name] = value
+  end
+  out.plain = nil
+end
+
 -- Why there is no key. The text may hold anything, the key too.
 local function key_error(client, ok, value)
   local message = "the function given as api_key "

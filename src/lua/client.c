@@ -99,8 +99,12 @@ static freddy_auth auth_read(lua_State *L, int table) {
   return FREDDY_AUTH_DEFAULT;
 }
 
+struct lists {
+  struct fy_pairs headers, secrets;
+};
+
 static void extras_read(lua_State *L, int table, freddy_request *req,
-                        struct fy_pairs *headers, freddy_error *err) {
+                        struct lists *lists, freddy_error *err) {
   req->body = fy_field_bytes(L, table, "body", &req->body_size);
   req->api_key = fy_field_text(L, table, "api_key", err);
   req->auth = auth_read(L, table);
@@ -111,13 +115,16 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->save_to = fy_field_text(L, table, "save_to", err);
   req->stream = fy_field_flag(L, table, "stream");
   req->progress = fy_field_flag(L, table, "progress");
+  req->no_redirects = fy_field_flag(L, table, "no_redirects");
+  req->refresh_token = fy_field_flag(L, table, "refresh_token");
   fy_field_timeouts(L, table, &req->timeout);
-  fy_pairs_init(L, table, "headers", headers);
+  fy_pairs_init(L, table, "headers", &lists->headers);
+  fy_list_init(L, table, "secrets", &lists->secrets);
 }
 
 /* Most requests are plain, and a field that is not there costs as much. */
 static void request_read(lua_State *L, int table, freddy_request *req,
-                         struct fy_pairs *headers, freddy_error *err) {
+                         struct lists *lists, freddy_error *err) {
   luaL_checkstack(L, FY_FIELDS_STACK, "too many options");
   req->method = fy_field_text(L, table, "method", err);
   req->path = fy_field_text(L, table, "path", err);
@@ -126,7 +133,7 @@ static void request_read(lua_State *L, int table, freddy_request *req,
     req->decoder = &fy_json_decoder;
   }
   if (!fy_field_flag(L, table, "plain")) {
-    extras_read(L, table, req, headers, err);
+    extras_read(L, table, req, lists, err);
   }
 }
 
@@ -137,23 +144,50 @@ static int l_client_start(lua_State *L) {
   lua_Integer id = luaL_checkinteger(L, 3);
   freddy_request req;
   freddy_error err;
-  struct fy_pairs headers;
+  struct lists lists;
   struct lcall *call;
 
   luaL_argcheck(L, id > 0, 3, "a positive id expected");
   luaL_checktype(L, 4, LUA_TTABLE);
   memset(&req, 0, sizeof(req));
   memset(&err, 0, sizeof(err));
-  memset(&headers, 0, sizeof(headers));
-  request_read(L, 4, &req, &headers, &err);
+  memset(&lists, 0, sizeof(lists));
+  request_read(L, 4, &req, &lists, &err);
   req.user = (void *)(intptr_t)id;
   call = fy_call_push(L, 1);
-  req.headers = fy_pairs_fill(L, &headers, &err);
+  req.headers = fy_pairs_fill(L, &lists.headers, &err);
+  req.secrets = fy_pairs_fill(L, &lists.secrets, &err);
   if (!client->handle || !inbox->handle) {
     return luaL_error(L, "closed");
   }
   if (err.code ||
       freddy_start(client->handle, inbox->handle, &req, &call->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
+/* inbox, id, settle, timeout. */
+static int l_client_renew(lua_State *L) {
+  struct lclient *client = check_client(L);
+  struct linbox *inbox =
+      fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
+  lua_Integer id = luaL_checkinteger(L, 3);
+  freddy_renewal how;
+  freddy_error err;
+  struct lcall *call;
+
+  luaL_argcheck(L, id > 0, 3, "a positive id expected");
+  memset(&err, 0, sizeof(err));
+  how.settle = lua_toboolean(L, 4);
+  how.timeout = luaL_optnumber(L, 5, 0);
+  how.user = (void *)(intptr_t)id;
+  call = fy_call_push(L, 1);
+  if (!client->handle || !inbox->handle) {
+    return luaL_error(L, "closed");
+  }
+  if (freddy_start_renewal(client->handle, inbox->handle, &how, &call->handle,
+                           &err)) {
     return fy_error_return(L, &err);
   }
   return 1;
@@ -201,6 +235,28 @@ static int l_client_set_session(lua_State *L) {
     return fy_error_return(L, &err);
   }
   lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* call, must_have. true when there is a new session; false when not; or nil
+ * and why the answer is not to be believed. */
+static int l_client_install(lua_State *L) {
+  struct lclient *client = check_client(L);
+  struct lcall *call =
+      fy_class_check(L, 2, FY_CALL_MT, sizeof(struct lcall), &fy_call_mark);
+  int must_have = lua_toboolean(L, 3);
+  int installed = 0;
+  freddy_error err;
+
+  memset(&err, 0, sizeof(err));
+  if (!client->handle || !call->handle) {
+    return fy_closed_return(L, "the client");
+  }
+  if (freddy_client_install(client->handle, call->handle, must_have,
+                            &installed, &err)) {
+    return fy_error_return(L, &err);
+  }
+  lua_pushboolean(L, installed);
   return 1;
 }
 
@@ -309,9 +365,11 @@ static int l_client_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {{"start", l_client_start},
+                                   {"renew", l_client_renew},
                                    {"close", l_client_close},
                                    {"set_credential", l_client_set_credential},
                                    {"set_session", l_client_set_session},
+                                   {"install", l_client_install},
                                    {"forget", l_client_forget},
                                    {"status", l_client_status},
                                    {"credential", l_client_credential},

@@ -146,11 +146,11 @@ const freddy_part *fy_field_parts(lua_State *L, int table, const char *name,
   return parts;
 }
 
-void fy_pairs_init(lua_State *L, int table, const char *name,
-                   struct fy_pairs *pairs) {
-  pairs->table = 0;
-  pairs->count = 0;
-  pairs->items = NULL;
+void fy_list_init(lua_State *L, int table, const char *name,
+                  struct fy_pairs *list) {
+  memset(list, 0, sizeof(*list));
+  list->name = name;
+  list->is_list = 1;
   lua_getfield(L, table, name);
   if (lua_isnil(L, -1)) {
     lua_pushnil(L);
@@ -159,13 +159,31 @@ void fy_pairs_init(lua_State *L, int table, const char *name,
   if (!lua_istable(L, -1)) {
     wrong_type(L, name, "table", -1);
   }
-  pairs->table = lua_gettop(L);
-  pairs->count = lua_rawlen(L, -1);
+  list->table = lua_gettop(L);
+  list->count = lua_rawlen(L, -1);
+  list->items = lua_newuserdata(L, (list->count + 1) * sizeof(*list->items));
+}
+
+void fy_pairs_init(lua_State *L, int table, const char *name,
+                   struct fy_pairs *pairs) {
+  fy_list_init(L, table, name, pairs);
+  pairs->is_list = 0;
   if (pairs->count % 2) {
     luaL_error(L, "%s: names and values in turn expected", name);
   }
-  pairs->items =
-      lua_newuserdata(L, (pairs->count + 1) * sizeof(*pairs->items));
+}
+
+static void refuse_nul(const struct fy_pairs *pairs, size_t at,
+                       freddy_error *err) {
+  if (pairs->is_list) {
+    fy_error_set(err, FREDDY_EMISUSE, NULL, "%s: one contains a NUL byte",
+                 pairs->name);
+  } else {
+    fy_error_set(err, FREDDY_EMISUSE, NULL,
+                 at % 2 ? "the value of header %s contains a NUL byte"
+                        : "the header name %s contains a NUL byte",
+                 pairs->items[at - at % 2]);
+  }
 }
 
 const char *const *fy_pairs_fill(lua_State *L, struct fy_pairs *pairs,
@@ -178,15 +196,12 @@ const char *const *fy_pairs_fill(lua_State *L, struct fy_pairs *pairs,
   for (i = 0; i < pairs->count; i++) {
     lua_rawgeti(L, pairs->table, (int)i + 1);
     if (lua_type(L, -1) != LUA_TSTRING) {
-      wrong_type(L, "headers", "string", -1);
+      wrong_type(L, pairs->name, "string", -1);
     }
     pairs->items[i] = lua_tolstring(L, -1, &size);
     lua_pop(L, 1);
     if (has_nul(pairs->items[i], size)) {
-      fy_error_set(err, FREDDY_EMISUSE, NULL,
-                   i % 2 ? "the value of header %s contains a NUL byte"
-                         : "the header name %s contains a NUL byte",
-                   pairs->items[i - i % 2]);
+      refuse_nul(pairs, i, err);
       return NULL;
     }
   }

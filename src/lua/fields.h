@@ -45,7 +45,9 @@ const freddy_part *fy_field_parts(lua_State *L, int table, const char *name,
 
 /* A flat array { name, value, name, value, ... }. */
 struct fy_pairs {
-  int table; /* stack index of the array; 0: the field is nil */
+  const char *name;
+  int is_list; /* 1: no pairs but single strings, which errors never quote */
+  int table;   /* stack index of the array; 0: the field is nil */
   size_t count;
   const char **items;
 };
@@ -54,6 +56,10 @@ struct fy_pairs {
  * stay until the array has been used. */
 void fy_pairs_init(lua_State *L, int table, const char *name,
                    struct fy_pairs *pairs);
+
+/* The same for a flat array of strings. */
+void fy_list_init(lua_State *L, int table, const char *name,
+                  struct fy_pairs *list);
 
 /* The array as C wants it, ended by NULL, or NULL when there is none (or a
  * string holds a NUL: `err` is filled then). The strings live as long as the

@@ -24,36 +24,47 @@ static const double DEFAULT_TOTAL = 30;
 
 /* --- Asking ------------------------------------------------------------- */
 
-/* {"refresh_token": "..."}; a token is printable ASCII without blanks. The
- * text is a secret: it lives in pages of its own, not on the heap. */
-static struct fy_secret *refresh_body(struct fy_credential *credential) {
-  static const char head[] = "{\"refresh_token\":\"";
-  struct fy_secret *body = NULL;
-  const char *token;
-  char *text;
-  size_t size, used = sizeof(head) - 1;
+static const char HEAD[] = "{\"refresh_token\":\"";
 
-  pthread_mutex_lock(&credential->lock);
-  size = credential->refresh ? fy_secret_size(credential->refresh) : 0;
-  token = size ? fy_secret_text(credential->refresh) : NULL;
-  text = fy_malloc(2 * size + sizeof(head) + 2);
-  if (text && token) {
-    memcpy(text, head, used);
-    for (size_t i = 0; i < size; i++) {
-      if (token[i] == '"' || token[i] == '\\') {
-        text[used++] = '\\';
-      }
-      text[used++] = token[i];
+/* A token is printable ASCII without blanks. */
+static size_t write_body(const struct fy_secret *token, char *out) {
+  const char *at = fy_secret_text(token);
+  size_t used = sizeof(HEAD) - 1;
+
+  memcpy(out, HEAD, used);
+  for (; *at; at++) {
+    if (*at == '"' || *at == '\\') {
+      out[used++] = '\\';
     }
-    text[used++] = '"';
-    text[used++] = '}';
-    body = fy_secret_new(NULL, text, used);
+    out[used++] = *at;
   }
-  pthread_mutex_unlock(&credential->lock);
+  out[used++] = '"';
+  out[used++] = '}';
+  return used;
+}
+
+/* The text is a secret: it lives in pages of its own, not on the heap. */
+struct fy_secret *fy_auth_call_body(struct fy_credential *credential) {
+  struct fy_secret *token = NULL, *body = NULL;
+  char *text;
+  size_t room;
+
+  if (credential) {
+    pthread_mutex_lock(&credential->lock);
+    token = fy_secret_ref(credential->refresh);
+    pthread_mutex_unlock(&credential->lock);
+  }
+  if (!token) {
+    return fy_secret_new(NULL, "{}", 2);
+  }
+  room = 2 * fy_secret_size(token) + sizeof(HEAD) + 2;
+  text = fy_malloc(room);
   if (text) {
-    fy_wipe(text, 2 * size + sizeof(head) + 2);
+    body = fy_secret_new(NULL, text, write_body(token, text));
+    fy_wipe(text, room);
     fy_free(text);
   }
+  fy_secret_unref(token);
   return body;
 }
 
@@ -88,7 +99,7 @@ static int fill(struct freddy_call *call, struct fy_credential *credential,
     return FREDDY_ENOMEM;
   }
   if (means == FY_BY_REFRESH) {
-    return set_body(ask, refresh_body(credential));
+    return set_body(ask, fy_auth_call_body(credential));
   }
   ask->key = fy_secret_ref(credential->key);
   ask->send_credential = 1;

@@ -11,6 +11,11 @@
 
 struct freddy_call;
 struct fy_credential;
+struct fy_secret;
+
+/* {"refresh_token": "..."} with the one that it has now; {} when it has none,
+ * or `credential` is NULL. A new reference; NULL when there is no memory. */
+struct fy_secret *fy_auth_call_body(struct fy_credential *credential);
 
 /* Start one by `means` (FY_BY_REFRESH or FY_BY_EXCHANGE). FREDDY_OK, and then
  * fy_credential_got or fy_credential_got_nothing follows; or FREDDY_ENOMEM. */

@@ -61,9 +61,13 @@ static void free_ask(struct fy_ask *ask) {
   fy_free(ask->save_to);
   fy_secret_unref(ask->key);
   fy_secret_unref(ask->secret_body);
+  fy_secrets_clear(&ask->secrets);
 }
 
 static void free_call(struct freddy_call *call) {
+  if (call->ask.is_guarded && call->answer.body.data) {
+    fy_wipe(call->answer.body.data, call->answer.body.room);
+  }
   if (call->url != call->ask.target.url) {
     fy_free(call->url);
   }

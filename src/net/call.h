@@ -16,6 +16,7 @@
 #include "net/inbox.h"
 #include "net/io_thread.h"
 #include "net/post.h"
+#include "net/secrets.h"
 #include "net/target.h"
 #include "net/timers.h"
 #include "rules/header.h"
@@ -44,7 +45,11 @@ struct fy_ask {
   int shows_cert;        /* 1: an origin that the certificate is for */
   struct fy_secret *key; /* instead of the client's; whole header line */
   struct fy_secret *secret_body; /* instead of `body` */
-  int stays; /* 1: a redirect is an answer like any other */
+  struct fy_secrets secrets;     /* parts of it */
+  int is_guarded;                /* 1: the answer is wiped as well */
+  int renewal; /* FY_RENEW_*: nothing is sent; it waits for the session */
+  int sends_refresh; /* 1: `secret_body` is made when it is sent */
+  int stays;         /* 1: a redirect is an answer like any other */
   fy_time connect, first_byte, stall, total;
   size_t max_body;
   char *save_to;     /* absolute; NULL: to memory */
@@ -54,6 +59,10 @@ struct fy_ask {
   int progress;
   const freddy_decoder *decoder;
 };
+
+/* A token is fetched, whatever the old one's age; or only what is under way is
+ * waited for. */
+enum { FY_RENEW_NOW = 1, FY_RENEW_SETTLE };
 
 struct fy_answer {
   struct fy_headers headers;

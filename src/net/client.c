@@ -118,7 +118,7 @@ int fy_client_set_session(struct freddy_client *client,
       fy_secrets_add(&client->others, client->secret);
     }
     client->secret = NULL;
-    client->kind = FREDDY_SESSION;
+    client->kind = session->renewable ? FREDDY_SESSION : FREDDY_TOKEN;
     fy_secrets_prune(&client->others);
     swap_session(client, &session);
   }

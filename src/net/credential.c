@@ -135,6 +135,7 @@ static int wind_up(struct fy_credential *credential,
   if (session->access && given_life(credential, session, &life)) {
     return FREDDY_ENOMEM;
   }
+  credential->renewable = means != 0;
   fy_token_init(&credential->token, means, seed);
   credential->token.keep_warm = credential->via->keep_warm;
   fy_token_give(&credential->token, fy_clock_now(), life, means);

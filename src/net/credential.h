@@ -34,6 +34,7 @@ struct fy_credential {
   struct fy_secret *key;      /* to exchange, as its whole line; or NULL */
   struct fy_secret *first[2]; /* access and refresh, as they were given */
   double given_expires;       /* of the given token; NAN: unknown */
+  int renewable;              /* 0: a token and nothing to renew it with */
 
   struct fy_credential *next_listed; /* under the table's lock */
   int listed;
@@ -131,7 +132,15 @@ void fy_credential_got_nothing(struct fy_credential *credential,
 /* The engine ends: let go of its timers. */
 void fy_credential_orphan_all(struct fy_engine *engine);
 
-/* --- Between credential.c and credential_run.c -------------------------- */
+/* --- Between the files that make one up --------------------------------- */
+
+/* Let the engine run it; FREDDY_OK or FREDDY_ENOMEM. */
+int fy_credential_adopt(struct fy_engine *engine,
+                        struct fy_credential *credential);
+/* `call`, whose session it is, waits; or ends by `answer`, which is no
+ * FY_TOKEN_SEND. */
+void fy_credential_wait(struct freddy_call *call);
+void fy_credential_fail(struct freddy_call *call, enum fy_token_answer answer);
 
 /* Do what the clockwork wants, and let those go who need not wait. */
 void fy_credential_run(struct fy_credential *credential);

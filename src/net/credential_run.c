@@ -11,6 +11,7 @@
 #include "net/credential.h"
 #include "net/engine.h"
 #include "net/outcome.h"
+#include "net/renewal.h"
 #include "net/transfer.h"
 #include "net/upload.h"
 #include "rules/auth_code.h"
@@ -57,7 +58,8 @@ static void linger_fire(struct fy_timer *timer, fy_time now) {
   }
 }
 
-static int adopt(struct fy_engine *engine, struct fy_credential *credential) {
+int fy_credential_adopt(struct fy_engine *engine,
+                        struct fy_credential *credential) {
   if (credential->engine) {
     return FREDDY_OK;
   }
@@ -87,8 +89,9 @@ void fy_credential_orphan_all(struct fy_engine *engine) {
 
 /* --- Those who wait ----------------------------------------------------- */
 
-static void wait_for(struct fy_credential *credential,
-                     struct freddy_call *call) {
+void fy_credential_wait(struct freddy_call *call) {
+  struct fy_credential *credential = call->session;
+
   call->waits = 1;
   call->next_waiting = NULL;
   call->prev_waiting = credential->last_waiting;
@@ -119,7 +122,8 @@ void fy_credential_forget(struct freddy_call *call) {
   }
 }
 
-static void fail(struct freddy_call *call, enum fy_token_answer answer) {
+void fy_credential_fail(struct freddy_call *call,
+                        enum fy_token_answer answer) {
   struct fy_credential *credential = call->session;
   const struct fy_token *token = &credential->token;
   freddy_error err = {.code = FREDDY_OK};
@@ -136,6 +140,9 @@ static void fail(struct freddy_call *call, enum fy_token_answer answer) {
     err.retry_after = token->retry_at > now
                           ? (double)(token->retry_at - now) / FY_SECOND
                           : 0;
+  } else if (call->ask.renewal) {
+    fy_error_set(&err, FREDDY_EAUTH, "no_session",
+                 "the client has nothing to renew a token with");
   } else {
     fy_error_set(&err, FREDDY_EMISSING_CREDENTIALS, NULL,
                  "the client has no credential any more");
@@ -154,7 +161,9 @@ static void go_on(struct freddy_call *call, enum fy_token_answer answer) {
   freddy_error err = {.code = FREDDY_OK};
 
   if (answer != FY_TOKEN_SEND) {
-    fail(call, answer);
+    fy_credential_fail(call, answer);
+  } else if (call->ask.renewal) {
+    fy_outcome_deliver(call, &err); /* that was all */
   } else if (fy_transfer_start(call, 0) != FREDDY_OK) {
     fy_error_nomem(&err);
     fy_outcome_deliver(call, &err);
@@ -167,7 +176,9 @@ static void ask_again(struct fy_credential *credential) {
 
   while (call) {
     struct freddy_call *next = call->next_waiting;
-    enum fy_token_answer answer = fy_token_ask(&credential->token, now, 1);
+    enum fy_token_answer answer =
+        call->ask.renewal ? fy_renewal_ask(call)
+                          : fy_token_ask(&credential->token, now, 1);
 
     if (answer != FY_TOKEN_WAIT) {
       fy_credential_forget(call);
@@ -275,7 +286,7 @@ int fy_credential_admit(struct freddy_call *call) {
   if (!credential) {
     return 1;
   }
-  if (adopt(call->engine, credential) != FREDDY_OK) {
+  if (fy_credential_adopt(call->engine, credential) != FREDDY_OK) {
     fy_error_nomem(&err);
     fy_outcome_deliver(call, &err);
     return 0;
@@ -283,9 +294,9 @@ int fy_credential_admit(struct freddy_call *call) {
   fy_timers_unset(&call->engine->timers, &credential->linger);
   answer = fy_token_ask(&credential->token, fy_clock_now(), 0);
   if (answer == FY_TOKEN_WAIT) {
-    wait_for(credential, call);
+    fy_credential_wait(call);
   } else if (answer != FY_TOKEN_SEND) {
-    fail(call, answer);
+    fy_credential_fail(call, answer);
   }
   fy_credential_run(credential);
   return answer == FY_TOKEN_SEND;
@@ -315,7 +326,7 @@ int fy_credential_rejected(struct freddy_call *call) {
   call->replayed = 1;
   forget_answer(call);
   if (answer == FY_TOKEN_WAIT) {
-    wait_for(credential, call);
+    fy_credential_wait(call);
   } else {
     go_on(call, answer);
   }

@@ -8,6 +8,7 @@
 #include "net/credential.h"
 #include "net/engine.h"
 #include "net/outcome.h"
+#include "net/renewal.h"
 #include "net/save.h"
 #include "net/transfer.h"
 
@@ -59,7 +60,9 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
     fy_outcome_deliver(call, &err); /* it was closed while this started */
     return;
   }
-  if (fy_upload_prepare(call)) {
+  if (call->ask.renewal) {
+    fy_renewal_start(call);
+  } else if (fy_upload_prepare(call)) {
     start(call);
   }
 }

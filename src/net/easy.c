@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "net/auth_call.h"
 #include "net/call.h"
 #include "net/client.h"
 #include "net/credential.h"
@@ -95,7 +96,8 @@ static int is_bodiless(const char *method) {
 }
 
 static int sends_body(const struct fy_ask *ask) {
-  return ask->secret_body || ask->body.sources || !is_bodiless(ask->method);
+  return ask->secret_body || ask->sends_refresh || ask->body.sources ||
+         !is_bodiless(ask->method);
 }
 
 /* Nothing is set for it but what each transfer sets, and what its client
@@ -323,10 +325,20 @@ static void set_upload(struct fy_transfer *transfer) {
                    (curl_off_t)transfer->call->ask.body.size);
 }
 
+/* Of the session as it is now: it may have been renewed while this waited. */
+static int make_body(struct freddy_call *call) {
+  fy_secret_unref(call->ask.secret_body);
+  call->ask.secret_body = fy_auth_call_body(call->session);
+  return call->ask.secret_body ? FREDDY_OK : FREDDY_ENOMEM;
+}
+
 static int set_body(struct fy_transfer *transfer) {
   const struct fy_ask *ask = &transfer->call->ask;
   CURL *easy = transfer->easy;
 
+  if (ask->sends_refresh && make_body(transfer->call) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
   if (ask->secret_body) {
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)fy_secret_size(ask->secret_body));

@@ -472,6 +472,10 @@ int fy_token_is_renewing(const struct fy_token *token) {
   return token->phase != IDLE;
 }
 
+int fy_token_is_settled(const struct fy_token *token) {
+  return token->phase == SAVE || token->phase == TELL;
+}
+
 int fy_token_is_at_risk(const struct fy_token *token) {
   return (token->phase == FETCH && token->begun &&
           best_means(token) == FY_BY_REFRESH) ||

@@ -169,6 +169,9 @@ void fy_token_not_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
 void fy_token_saved(struct fy_token *token, uint64_t ticket, fy_time now);
 void fy_token_told(struct fy_token *token, uint64_t ticket, fy_time now);
 
+/* 1 while a renewal that brought a token is being saved and told. */
+int fy_token_is_settled(const struct fy_token *token);
+
 /* When fy_token_wake is wanted; FY_NEVER: not. */
 fy_time fy_token_due(const struct fy_token *token);
 void fy_token_wake(struct fy_token *token, fy_time now);

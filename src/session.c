@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* The public entry points: a session out of an answer. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "config.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/credential.h"
+#include "rules/grant.h"
+#include "rules/http_date.h"
+
+/* How long is left: its life began when the request was sent. 0: it does not
+ * say. */
+static double life_left(const struct freddy_call *call,
+                        const struct fy_grant *grant) {
+  double passed = (double)(fy_clock_now() - call->started) / FY_SECOND;
+
+  if (isnan(grant->life)) {
+    return 0;
+  }
+  return grant->life > passed ? grant->life - passed
+                              : 1e-3; /* the first request renews it */
+}
+
+static int install(freddy_client *client, const struct freddy_call *call,
+                   const struct fy_grant *grant) {
+  struct fy_session session = {.access = grant->access,
+                               .refresh = grant->refresh,
+                               .expires_in = life_left(call, grant)};
+  struct fy_credential *credential = fy_credential_get(client, &session);
+
+  return credential ? fy_client_set_session(client, credential)
+                    : FREDDY_ENOMEM;
+}
+
+static int read_and_install(freddy_client *client, struct freddy_call *call,
+                            int must_have, int *installed, freddy_error *err) {
+  struct fy_buf *body = &call->answer.body;
+  const char *date = fy_headers_get(&call->answer.headers, "date");
+  struct fy_grant grant;
+  freddy_error why = {.code = FREDDY_OK};
+  int rc = fy_config_open(client, &why);
+
+  if (rc == FREDDY_OK) {
+    rc = fy_grant_read(body->data ? body->data : "", body->size,
+                       fy_http_date(date, (double)time(NULL)), must_have,
+                       &grant, &why);
+  }
+  if (rc == FREDDY_OK && grant.access) {
+    rc = install(client, call, &grant);
+    *installed = rc == FREDDY_OK;
+    fy_grant_clear(&grant);
+  }
+  if (rc != FREDDY_OK && why.code == FREDDY_OK) {
+    fy_error_nomem(&why);
+  }
+  why.sent = 1;
+  if (rc != FREDDY_OK && err && err->code == FREDDY_OK) {
+    *err = why;
+  }
+  return rc;
+}
+
+int freddy_client_install(freddy_client *client, freddy_call *call,
+                          int must_have, int *installed, freddy_error *err) {
+  struct fy_buf *body = &call->answer.body;
+  int status = call->answer.headers.status;
+  int rc;
+
+  *installed = 0;
+  if (!freddy_call_done(call) || freddy_call_error(call) || status < 200 ||
+      status > 299) {
+    return FREDDY_OK;
+  }
+  rc = read_and_install(client, call, must_have, installed, err);
+  if (body->data && rc != FREDDY_OK) {
+    fy_wipe(body->data, body->size);
+    body->size = 0;
+  } else if (body->data && *installed) {
+    body->size = fy_client_redact(client, body->data, body->size);
+    body->data[body->size] = '\0';
+  }
+  return rc;
+}
