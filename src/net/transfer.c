@@ -350,11 +350,11 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   if (repeat && fy_transfer_start(call, 1) == FREDDY_OK) {
     return;
   }
-  if (call->save && err.code == FREDDY_OK) {
-    fy_save_finish(call->save); /* FY_CALL_SAVED ends it */
+  if (err.code == FREDDY_OK && heed_session(call)) {
     return;
   }
-  if (err.code == FREDDY_OK && heed_session(call)) {
+  if (call->save && err.code == FREDDY_OK) {
+    fy_save_finish(call->save); /* FY_CALL_SAVED ends it */
     return;
   }
   fy_outcome_deliver(call, &err);
