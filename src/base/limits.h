@@ -39,6 +39,7 @@ enum {
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */
 #define FY_MAX_BUFFER (1 * FY_MIB)            /* undrained stream; an option */
 #define FY_MAX_DRAIN (64 * FY_KIB)   /* read of a redirect's own body */
+#define FY_MAX_SCRAP (8 * FY_MIB)    /* thrown away of a dead connection */
 #define FY_MAX_HELD (256 * FY_KIB)   /* gzip that is measured first */
 #define FY_MAX_READ (64 * FY_KIB)    /* a piece of a file or a reader */
 #define FY_MAX_JSON (256 * FY_MIB)   /* a value that we write as JSON */

@@ -11,6 +11,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/reuse.h"
 #include "net/tls.h"
 #include "net/transfer.h"
 #include "net/wire.h"
@@ -215,6 +216,8 @@ static void set_callbacks(struct fy_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, fy_wire_close_socket);
   curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->engine);
+  curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, fy_reuse_comment);
+  curl_easy_setopt(easy, CURLOPT_DEBUGDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, fy_wire_prereq);
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, fy_wire_progress);
@@ -310,6 +313,8 @@ static void set_version(struct fy_transfer *transfer) {
   curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, wait ? 1L : 0L);
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT,
                    transfer->fresh ? 1L : 0L);
+  curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 0L);
+  curl_easy_setopt(transfer->easy, CURLOPT_VERBOSE, 0L); /* see net/reuse */
 }
 
 static void set_upload(struct fy_transfer *transfer) {

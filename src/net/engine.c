@@ -11,6 +11,7 @@
 #include "net/credential.h"
 #include "net/easy.h"
 #include "net/inbox.h"
+#include "net/reuse.h"
 #include "net/transfer.h"
 #include "net/tunnel.h"
 
@@ -139,6 +140,7 @@ static struct fy_transfer *transfer_of(CURL *easy) {
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
                      void *socket_context) {
   struct fy_engine *engine = context;
+  struct fy_transfer *transfer = transfer_of(easy);
   int wanted = 0;
 
   (void)socket_context;
@@ -148,15 +150,13 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT) {
     wanted |= FY_WRITABLE;
   }
-  if (wanted) {
-    fy_cloexec_watched(fd);
+  if (!wanted) {
+    fy_reuse_rest(transfer, &engine->sockets, fd);
+    return 0;
   }
-  if (fy_poller_watch(engine->poller, fd, wanted) && wanted) {
-    struct fy_transfer *transfer = transfer_of(easy);
-
-    if (transfer) {
-      fy_transfer_doom(transfer);
-    }
+  fy_cloexec_watched(fd);
+  if (fy_sockets_watch(&engine->sockets, fd, wanted) && transfer) {
+    fy_transfer_doom(transfer);
   }
   return 0;
 }
@@ -181,15 +181,28 @@ static void curl_timer_fire(struct fy_timer *timer, fy_time now) {
   curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
-static void serve_sockets(struct fy_engine *engine,
-                          const struct fy_ready *ready, int count) {
-  for (int i = 0; i < count; i++) {
-    int mask = (ready[i].what & FY_READABLE ? CURL_CSELECT_IN : 0) |
-               (ready[i].what & FY_WRITABLE ? CURL_CSELECT_OUT : 0) |
-               (ready[i].what & FY_FAILED ? CURL_CSELECT_ERR : 0);
-    int running;
+static void serve_socket(struct fy_engine *engine,
+                         const struct fy_ready *ready) {
+  int mask = (ready->what & FY_READABLE ? CURL_CSELECT_IN : 0) |
+             (ready->what & FY_WRITABLE ? CURL_CSELECT_OUT : 0) |
+             (ready->what & FY_FAILED ? CURL_CSELECT_ERR : 0);
+  int running;
 
-    curl_multi_socket_action(engine->multi, ready[i].fd, mask, &running);
+  curl_multi_socket_action(engine->multi, ready->fd, mask, &running);
+}
+
+/* The idle ones first: libcurl may choose one of them in any call. */
+static void serve_sockets(struct fy_engine *engine, struct fy_ready *ready,
+                          int count) {
+  int left = 0;
+
+  for (int i = 0; i < count; i++) {
+    if (!fy_sockets_retire(&engine->sockets, ready[i].fd)) {
+      ready[left++] = ready[i];
+    }
+  }
+  for (int i = 0; i < left; i++) {
+    serve_socket(engine, &ready[i]);
   }
 }
 
@@ -411,6 +424,7 @@ void fy_engine_destroy(struct fy_engine *engine) {
     fy_lookups_clear(&engine->lookups);
   }
   fy_tunnel_clear(engine);
+  fy_sockets_clear(&engine->sockets);
   fy_poller_free(engine->poller);
   fy_timers_clear(&engine->timers);
   pthread_cond_destroy(&engine->stopped_cond);
@@ -429,6 +443,7 @@ struct fy_engine *fy_engine_create(void) {
   engine->curl_timer.fire = curl_timer_fire;
   engine->timer_demand = 1;
   engine->poller = fy_poller_new();
+  fy_sockets_init(&engine->sockets, engine->poller);
   if (!engine->poller || init_curl(engine) ||
       fy_timers_reserve(&engine->timers, engine->timer_demand) ||
       fy_thread_start(&engine->thread, engine_main, engine)) {

@@ -15,6 +15,7 @@
 #include "net/lookups.h"
 #include "net/poller.h"
 #include "net/post.h"
+#include "net/sockets.h"
 #include "net/timers.h"
 
 struct fy_credential;
@@ -36,6 +37,7 @@ struct fy_engine {
   atomic_int in_curl;
 
   struct fy_poller *poller;
+  struct fy_sockets sockets;
   CURLM *multi;
   CURLSH *share;
   struct fy_timers timers;

@@ -15,6 +15,7 @@
 #include "net/gunzip.h"
 #include "net/hop.h"
 #include "net/outcome.h"
+#include "net/reuse.h"
 #include "net/save.h"
 #include "net/tunnel.h"
 #include "net/verdict.h"
@@ -158,6 +159,7 @@ int fy_transfer_start(struct freddy_call *call, int fresh) {
   transfer->engine = engine;
   transfer->call = call;
   transfer->fresh = fresh;
+  transfer->reused = -1;
   transfer->connect_timer.fire = connect_fire;
   transfer->byte_timer.fire = byte_fire;
   transfer->next = engine->transfers;
@@ -328,6 +330,10 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     atomic_fetch_sub(&transfer->engine->parked, 1);
     transfer_free(transfer);
     return;
+  }
+  if (transfer->strange && (code == CURLE_UNSUPPORTED_PROTOCOL ||
+                            code == CURLE_WEIRD_SERVER_REPLY)) {
+    fy_reuse_refuse_stranger(transfer);
   }
   fy_verdict(transfer, code, &err);
   fy_outcome_measure(call, transfer);

@@ -33,15 +33,19 @@ struct fy_transfer {
   struct fy_timer connect_timer;
   struct fy_timer byte_timer; /* first_byte, then stall */
   fy_time last_byte;
-  int is_ready;   /* stands in the engine's list */
-  int fresh;      /* 1: no pooled connection */
-  int resolving;  /* a look-up is under way: removing would join it */
-  int misfit;     /* the connection is one of other credentials */
-  int sends;      /* how often libcurl began to send; we allow one */
-  int resent;     /* libcurl wanted to send again */
-  int answered;   /* a byte of the answer has come */
-  int body_begun; /* the final header block is complete */
-  int redirected; /* it is a redirect's: its body does not matter */
+  int is_ready;         /* stands in the engine's list */
+  int fresh;            /* 1: no pooled connection */
+  int resolving;        /* a look-up is under way: removing would join it */
+  int opened;           /* it opened a socket of its own */
+  int misfit;           /* the connection is one that it must not use */
+  int reused;           /* the pooled connection's descriptor; -1: none */
+  int strange;          /* a fault was found in bytes that were there before */
+  int sends;            /* how often libcurl began to send; we allow one */
+  int resent;           /* libcurl wanted to send again */
+  int answered;         /* a byte of the answer has come */
+  int body_begun;       /* the final header block is complete */
+  int redirected;       /* it is a redirect's: its body does not matter */
+  uint64_t read_before; /* bytes of a pooled connection; 0: unknown */
   int receiving_paused, sending_paused;
   struct fy_gunzip *gunzip;
   size_t ahead;     /* bytes decoded that libcurl will give once more */

@@ -316,6 +316,8 @@ void fy_verdict(struct fy_transfer *transfer, CURLcode code,
                 freddy_error *err) {
   if (transfer->error.code != FREDDY_OK) {
     *err = transfer->error;
+  } else if (transfer->misfit) { /* and no memory to begin anew */
+    fy_error_nomem(err);
   } else if (transfer->resent) {
     fy_error_set(err, FREDDY_ECUT, NULL,
                  "the connection was closed before an answer came");

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/wire.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/engine.h"
 #include "net/gunzip.h"
+#include "net/reuse.h"
 #include "net/save.h"
 #include "net/tls.h"
 #include "net/transfer.h"
@@ -45,26 +44,10 @@ static void end_lookup(struct fy_transfer *transfer) {
                    fy_clock_now());
 }
 
-/* CLOEXEC, which libcurl 7.88 does not set: no child of the host may hold
- * our connections. */
-static curl_socket_t open_socket(const struct curl_sockaddr *address) {
-#ifdef SOCK_CLOEXEC
-  return socket(address->family, address->socktype | SOCK_CLOEXEC,
-                address->protocol);
-#else
-  curl_socket_t fd =
-      socket(address->family, address->socktype, address->protocol);
-
-  if (fd >= 0) {
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-  }
-  return fd;
-#endif
-}
-
 curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
                                   struct curl_sockaddr *address) {
   struct fy_transfer *transfer = context;
+  struct fy_engine *engine = transfer->engine;
   curl_socket_t fd;
 
   (void)purpose;
@@ -76,23 +59,26 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   if (is_over(transfer) || fy_tls_check(transfer) != FREDDY_OK) {
     return CURL_SOCKET_BAD;
   }
-  atomic_fetch_add(&transfer->engine->opened, 1);
-  fd = open_socket(address);
+  transfer->opened = 1;
+  atomic_fetch_add(&engine->opened, 1);
+  fd = fy_sockets_open(&engine->sockets, address->family, address->socktype,
+                       address->protocol);
+  if (fd < 0 && errno == ENOMEM) {
+    fy_error_nomem(&transfer->error);
+  }
   if (fd >= 0 && transfer->call->ask.target.by_proxy &&
       fy_tunnel_opened(transfer, fd) != FREDDY_OK) {
-    close(fd);
+    fy_sockets_close(&engine->sockets, fd);
     fd = CURL_SOCKET_BAD;
   }
   return fd;
 }
 
-/* The poller forgets it first: its number may be someone's again at once. */
 int fy_wire_close_socket(void *context, curl_socket_t fd) {
   struct fy_engine *engine = context;
 
   fy_tunnel_closed(engine, fd);
-  fy_poller_watch(engine->poller, fd, 0);
-  return close(fd);
+  return fy_sockets_close(&engine->sockets, fd);
 }
 
 /* Called each time that libcurl is about to send the request: also when it
@@ -102,21 +88,21 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
                    int from_port) {
   struct fy_transfer *transfer = context;
 
-  (void)to_ip;
   (void)from_ip;
-  (void)to_port;
   end_lookup(transfer);
   if (is_over(transfer)) {
     return CURL_PREREQFUNC_ABORT;
   }
-  if (!fy_tunnel_fits(transfer, from_port)) {
-    transfer->misfit = 1;
-    return CURL_PREREQFUNC_ABORT;
-  }
-  if (transfer->sends++) {
+  if (transfer->sends) {
     transfer->resent = 1;
     return CURL_PREREQFUNC_ABORT;
   }
+  if (!fy_tunnel_fits(transfer, from_port) ||
+      !fy_reuse_may_send(transfer, from_port, to_ip, to_port)) {
+    transfer->misfit = 1;
+    return CURL_PREREQFUNC_ABORT;
+  }
+  transfer->sends++;
   atomic_store(&transfer->call->sent, 1);
   fy_transfer_connected(transfer);
   return CURL_PREREQFUNC_OK;
@@ -187,6 +173,7 @@ static int begin_body(struct fy_transfer *transfer) {
   int rc;
 
   transfer->body_begun = 1;
+  fy_reuse_guard(transfer);
   if (fy_redirect_is(headers->status) && !call->ask.stays) {
     return begin_redirect(transfer);
   }
@@ -230,6 +217,10 @@ size_t fy_wire_header(char *data, size_t one, size_t size, void *context) {
   }
   if (!transfer->sends) { /* a proxy's answer to CONNECT */
     return fy_tunnel_header(transfer, data, size) ? size : 0;
+  }
+  if (fy_reuse_hears_stranger(transfer)) {
+    fy_reuse_refuse_stranger(transfer);
+    return 0;
   }
   fy_transfer_got_some(transfer);
   headers = &call->answer.headers;
@@ -345,6 +336,7 @@ static int gunzip_body(struct fy_transfer *transfer, const char *data,
 
 static size_t pause_receiving(struct fy_transfer *transfer) {
   transfer->receiving_paused = 1;
+  fy_reuse_pause(transfer);
   return CURL_WRITEFUNC_PAUSE;
 }
 

@@ -18,6 +18,8 @@ local function check_reuse()
   scenario("extra-after?kind=byte", "fin", "^" .. first .. "\n$")
   scenario("extra-after?of=no-content&kind=garbage", "fin",
     "^HTTP/1.1 204 No Content\r\n\r\nnot asked for$")
+  scenario("extra-after?of=chunked&kind=garbage&split=yes", "fin",
+    "\r\n0\r\n\r\nnot asked for$")
   scenario("no-content", "fin", '^HTTP/1.1 204 .-\r\n\r\n{"ok":true}$')
   scenario("no-content?code=304&length=y", "fin", "Content%-Length: 11\r\n")
   scenario("close-after", "fin", "^" .. first .. "$")

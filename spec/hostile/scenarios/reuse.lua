@@ -14,27 +14,40 @@ local extras = {
   byte = "\n",
 }
 
+local function right_answer(of)
+  if of == "chunked" then
+    return http.chunked { '{"ok":true}' }
+  elseif of == "no-content" then
+    return http.head(204, {})
+  end
+  return http.answer '{"ok":true}'
+end
+
 reuse["extra-after"] = {
   about = "a right answer and, at once or when the gate opens, bytes that "
-    .. "nobody asked for: `kind`",
-  args = "kind=response|head|garbage|byte gate= of=ok|chunked|no-content",
-  run = function(conn, _, args)
-    local first = http.answer '{"ok":true}'
-    if args.of == "chunked" then
-      first = http.chunked { '{"ok":true}' }
-    elseif args.of == "no-content" then
-      first = http.head(204, {})
+    .. "nobody asked for: `kind`; with `split=yes` the head comes in a write "
+    .. "(over TLS: a record) of its own, before the rest",
+  args = "kind=response|head|garbage|byte gate= of=ok|chunked|no-content "
+    .. "split=",
+  run = function(conn, request, args)
+    local message = right_answer(args.of)
+    if request.method == "HEAD" then
+      message = message:match("^.-\r\n\r\n")
+    end
+    if args.split then
+      local size = http.head_size(message)
+      conn:send(message:sub(1, size))
+      message = message:sub(size + 1)
     end
     local extra = extras[args.kind] or extras.response
-    if not args.gate then
-      conn:send(first .. extra)
-      return "keep"
+    if args.gate then
+      conn:send(message)
+      conn:wait(nil, function()
+        return log.released(args.gate)
+      end)
+      message = ""
     end
-    conn:send(first)
-    conn:wait(nil, function()
-      return log.released(args.gate)
-    end)
-    conn:send(extra)
+    conn:send(message .. extra)
     return "keep"
   end,
 }
