@@ -183,7 +183,10 @@ function router.header()
   header["freddy-processing-ms"] =
     ("%d"):format((ngx.now() - ngx.req.start_time()) * 1000)
   header["freddy-api-version"] = "2025-01-01"
-  header["Date"] = clock.http_date()
+  local date = clock.http_date()
+  if date then -- a nil would take nginx's own away
+    header["Date"] = date
+  end
   for name, value in pairs(state.switches().headers) do
     header[name] = value
   end
