@@ -154,7 +154,8 @@ function helper.client(options)
   for name, value in pairs(options or {}) do
     given[name] = value
   end
-  if not (given.api_key or given.token or given.auth) then
+  if not (given.api_key or given.token or given.refresh_token
+      or given.auth) then
     given.api_key = helper.api_key
   end
   return assert(freddy.new(given))

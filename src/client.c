@@ -139,12 +139,14 @@ static int make_secret(const char *what, const char *text,
   return *out ? FREDDY_OK : fy_error_nomem(err);
 }
 
-/* `key` is its whole line, or NULL; borrowed like the rest. */
+/* `key` is its whole line, or NULL; borrowed like the rest. `anew`: see
+ * struct fy_given. */
 static int set_session(struct freddy_client *client, const char *access,
-                       const char *refresh, const struct fy_secret *key,
-                       double expires_in, freddy_error *err) {
+                       const char *refresh, struct fy_secret *key,
+                       double expires_in, int anew, freddy_error *err) {
   struct fy_secret *secrets[2] = {NULL, NULL};
-  struct fy_session session = {.key = key, .expires_in = expires_in};
+  struct fy_given session = {
+      .key = key, .expires_in = expires_in, .anew = anew};
   struct fy_credential *credential = NULL;
   int rc = make_secret("token", access, &secrets[0], err);
 
@@ -184,7 +186,7 @@ static int set_first_session(struct freddy_client *client,
   }
   if (rc == FREDDY_OK) {
     rc = set_session(client, opts->token, opts->refresh_token, key,
-                     opts->expires_in, err);
+                     opts->expires_in, 0, err);
   }
   fy_secret_unref(key);
   return rc;
@@ -291,7 +293,7 @@ int freddy_client_set_session(freddy_client *client, const char *access,
     return freddy_client_set_credential(client, FREDDY_TOKEN, access,
                                         strlen(access), err);
   }
-  return set_session(client, access, refresh, NULL, expires_in, err);
+  return set_session(client, access, refresh, NULL, expires_in, 1, err);
 }
 
 int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
@@ -308,7 +310,7 @@ int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
                           client->key_header, secret, size, &made, err);
   }
   if (rc == FREDDY_OK && kind == FREDDY_API_KEY && client->exchanges) {
-    rc = set_session(client, NULL, NULL, made, 0, err);
+    rc = set_session(client, NULL, NULL, made, 0, 1, err);
     fy_secret_unref(made);
     return rc;
   }

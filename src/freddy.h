@@ -69,6 +69,9 @@ typedef struct freddy_error {
   double retry_after; /* FREDDY_EAUTH, refresh_failed: seconds; 0: unknown */
   int uncertain;      /* FREDDY_EAUTH, session_expired: 1 when the answer of a
                          refresh was lost before */
+  const char *cause;  /* FREDDY_EAUTH: why the server refused what there was
+                         to renew the token with, "invalid_api_key"; static;
+                         NULL: not known */
 } freddy_error;
 
 typedef struct freddy_client freddy_client;
@@ -508,6 +511,8 @@ typedef struct freddy_stats {
   int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */
   int64_t saved;          /* bytes of the file at `save_to` */
+  int unreplayed; /* 1: a 401 for which the session's token is renewed, but
+                     whose body cannot be sent again */
 } freddy_stats;
 
 FREDDY_API void freddy_call_stats(const freddy_call *call,

@@ -27,9 +27,9 @@ static double life_left(const struct freddy_call *call,
 
 static int install(freddy_client *client, const struct freddy_call *call,
                    const struct fy_grant *grant) {
-  struct fy_session session = {.access = grant->access,
-                               .refresh = grant->refresh,
-                               .expires_in = life_left(call, grant)};
+  struct fy_given session = {.access = grant->access,
+                             .refresh = grant->refresh,
+                             .expires_in = life_left(call, grant)};
   struct fy_credential *credential = fy_credential_get(client, &session);
 
   return credential ? fy_client_set_session(client, credential)

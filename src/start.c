@@ -19,8 +19,6 @@ static const double DEFAULT_FIRST_BYTE = 120;
 static const double DEFAULT_STALL = 90;
 static const double DEFAULT_TOTAL = 600;
 
-enum { MAX_SECRETS = 8 };
-
 /* --- Where to ----------------------------------------------------------- */
 
 static int check_path(const char *path, freddy_error *err) {
@@ -143,19 +141,16 @@ static int set_secret_body(struct fy_ask *ask, struct freddy_client *client,
   if (!ask->secret_body) {
     return fy_error_nomem(err);
   }
-  for (; *text; text++) {
-    if (text - req->secrets == MAX_SECRETS) {
+  for (size_t i = 0; text[i]; i++) {
+    if (i == FY_MAX_CALL_SECRETS) {
       return fy_error_set(err, FREDDY_EMISUSE, NULL, "secrets: too many");
     }
-    if (fy_secrets_reserve(&ask->secrets) != FREDDY_OK) {
-      return fy_error_nomem(err);
-    }
-    secret = fy_secret_new(NULL, *text, strlen(*text));
+    secret = fy_secret_new(NULL, text[i], strlen(text[i]));
     if (!secret || fy_client_note_secret(client, &secret) != FREDDY_OK) {
       fy_secret_unref(secret);
       return fy_error_nomem(err);
     }
-    fy_secrets_add(&ask->secrets, secret);
+    ask->secrets[i] = secret;
   }
   return FREDDY_OK;
 }

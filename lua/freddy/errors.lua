@@ -23,7 +23,8 @@ local errors = {}
 ---@field request_id? string the answer's x-request-id
 ---@field trace_id? string the server's, for its support
 ---@field details? table what else is known: `errors`, `type`, `traceback`,
----  `location` (of a redirect that is not followed)...
+---  `location` (of a redirect that is not followed), `cause` (why an auth
+---  server refused), `uncertain`, `replayed`...
 ---@field response? freddy.Response the answer, secrets masked
 local Error = { __name = "freddy.error" }
 
@@ -133,13 +134,25 @@ function errors.is_error(value)
   return getmetatable(value) == Error
 end
 
+-- What helps when an auth server refused a key or an account helps here. A
+-- refresh token that it did not take is the rule, and has a hint of its own.
+local function hint_for_cause(cause)
+  if not cause:find "^token_" then
+    return (rows["unauthorized/" .. cause .. "/key"]
+      or rows["unauthorized/" .. cause .. "/"]
+      or rows["forbidden/" .. cause .. "/"] or {}).hint
+  end
+end
+
 --- An error from the table that the binding returned; the table becomes it.
 ---@param raw { kind: string, reason: string?, message: string }
 ---@param request? table { method =, path = }
 ---@return freddy.Error
 function errors.from_core(raw, request)
-  if raw.uncertain then
-    raw.details, raw.uncertain = { uncertain = true }, nil
+  if raw.uncertain or raw.cause then
+    raw.details = { uncertain = raw.uncertain, cause = raw.cause }
+    raw.hint = raw.cause and hint_for_cause(raw.cause)
+    raw.uncertain, raw.cause = nil, nil
   end
   if not raw.message or raw.message == "" then
     raw.message = find_row(raw.kind, raw.reason).meaning or raw.kind
@@ -185,6 +198,13 @@ function errors.from_response(res, request, credential)
   err.request_id = body.clean(res.request_id) or err.request_id
   err.retry_after = tonumber(res.headers["retry-after"])
   err.reason = body.reason(err)
+  if res.unreplayed then
+    res.unreplayed = nil
+    err.details = err.details or {}
+    err.details.replayed = false
+    err.hint = "the token is being renewed, but a body that a reader gives "
+      .. "cannot be sent again: send the request once more"
+  end
   err.retryable = may_repeat(answer_again(err), err, request.method)
   return complete(err, request, credential)
 end

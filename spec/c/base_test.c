@@ -239,11 +239,14 @@ static void test_secret(void) {
   CHECK_TEXT(fy_secret_text(plain), "");
   CHECK_INT(fy_secret_size(plain), 0);
   CHECK_INT(fy_secret_bare_size(plain), 0);
-  CHECK(!fy_secret_is_shared(secret));
+  CHECK(fy_secret_is_used(secret));
   CHECK(fy_secret_ref(secret) == secret);
-  CHECK(fy_secret_is_shared(secret));
+  fy_secret_watch(secret);
+  CHECK(fy_secret_is_used(secret));
   fy_secret_unref(secret);
-  CHECK(!fy_secret_is_shared(secret));
+  CHECK(!fy_secret_is_used(secret));
+  fy_secret_unwatch(fy_secret_ref(secret));
+  CHECK(fy_secret_is_used(secret));
   CHECK_BYTES(fy_secret_bare(secret), 3, "a\0b", 3);
   fy_secret_unref(secret);
   fy_secret_unref(plain);

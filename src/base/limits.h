@@ -23,7 +23,8 @@ enum {
   FY_MAX_PRIVATE_FDS = 64,     /* descriptors that a fork must not copy */
   FY_MAX_SWEEP = 65536,        /* names of a folder read to find old files */
   FY_MAX_JSON_DEPTH = 128,
-  FY_MIN_TAIL_SECRET = 20 /* shorter ones show none of their characters */
+  FY_MAX_CALL_SECRETS = 8, /* parts of a body that are secret */
+  FY_MIN_TAIL_SECRET = 20  /* shorter ones show none of their characters */
 };
 
 #define FY_MAX_HEADER_LINE (64 * FY_KIB)      /* one line of an answer */

@@ -15,7 +15,8 @@
 
 struct fy_secret {
   atomic_uint refs;
-  size_t mapped; /* bytes of the mapping that begins here */
+  atomic_uint watchers; /* of these */
+  size_t mapped;        /* bytes of the mapping that begins here */
   size_t prefix;
   size_t size; /* prefix included */
   char text[];
@@ -85,6 +86,7 @@ struct fy_secret *fy_secret_new(const char *prefix, const void *data,
     return NULL;
   }
   atomic_init(&secret->refs, 1);
+  atomic_init(&secret->watchers, 0);
   secret->mapped = mapped;
   secret->prefix = ahead;
   secret->size = ahead + size;
@@ -119,8 +121,18 @@ void fy_secret_unref(struct fy_secret *secret) {
   munmap(secret, mapped);
 }
 
-int fy_secret_is_shared(const struct fy_secret *secret) {
-  return atomic_load_explicit(&secret->refs, memory_order_acquire) > 1;
+void fy_secret_watch(struct fy_secret *secret) {
+  atomic_fetch_add_explicit(&secret->watchers, 1, memory_order_relaxed);
+}
+
+void fy_secret_unwatch(struct fy_secret *secret) {
+  atomic_fetch_sub_explicit(&secret->watchers, 1, memory_order_relaxed);
+  fy_secret_unref(secret);
+}
+
+int fy_secret_is_used(const struct fy_secret *secret) {
+  return atomic_load_explicit(&secret->refs, memory_order_acquire) >
+         atomic_load_explicit(&secret->watchers, memory_order_acquire);
 }
 
 int fy_secret_equal(const struct fy_secret *a, const struct fy_secret *b) {

@@ -19,8 +19,13 @@ struct fy_secret *fy_secret_ref(struct fy_secret *secret);
 /* Drop a reference; the last one wipes. NULL is fine. */
 void fy_secret_unref(struct fy_secret *secret);
 
-/* 1 when someone else holds a reference as well. */
-int fy_secret_is_shared(const struct fy_secret *secret);
+/* The holder of one reference only watches it (a redactor does, which has to
+ * know it as long as it is used), or drops the reference of one who did. */
+void fy_secret_watch(struct fy_secret *secret);
+void fy_secret_unwatch(struct fy_secret *secret);
+
+/* 1 when there is a reference of someone who does not only watch. */
+int fy_secret_is_used(const struct fy_secret *secret);
 
 /* 1 when both have the same text; the time hangs on their sizes only. */
 int fy_secret_equal(const struct fy_secret *a, const struct fy_secret *b);

@@ -91,6 +91,10 @@ static void push_response(lua_State *L, const freddy_call *handle) {
   if (stats.saved) {
     set_count(L, "saved", stats.saved);
   }
+  if (stats.unreplayed) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "unreplayed");
+  }
   lua_pushboolean(L, stats.reused);
   lua_setfield(L, -2, "reused");
 }

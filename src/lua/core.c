@@ -62,6 +62,10 @@ void fy_error_push(lua_State *L, const freddy_error *err) {
     lua_pushnumber(L, (lua_Number)err->retry_after);
     lua_setfield(L, -2, "retry_after");
   }
+  if (err->cause) {
+    lua_pushstring(L, err->cause);
+    lua_setfield(L, -2, "cause");
+  }
   if (err->uncertain) {
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "uncertain");

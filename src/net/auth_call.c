@@ -12,6 +12,7 @@
 #include "net/credential.h"
 #include "net/engine.h"
 #include "net/transfer.h"
+#include "rules/auth_code.h"
 #include "rules/http_date.h"
 
 /* Name: value lines, as fy_ask has them. */
@@ -166,19 +167,23 @@ static enum fy_token_failure by_error(const freddy_error *err) {
   if (!err->sent) {
     return FY_TOKEN_UNSENT;
   }
-  return err->code == FREDDY_ECUT || err->code == FREDDY_ETIMEOUT
+  return err->code == FREDDY_ECUT || err->code == FREDDY_ETIMEOUT ||
+                 strcmp(err->reason, "bad_http2") == 0 /* a broken stream */
              ? FY_TOKEN_LOST
              : FY_TOKEN_GARBAGE;
 }
 
 static void tell_status(const struct freddy_call *call, freddy_error *why) {
+  const struct fy_buf *body = &call->answer.body;
   int status = call->answer.headers.status;
   const char *what =
       call->means == FY_BY_REFRESH ? "the refresh token" : "the API key";
 
   if (by_status(status) == FY_TOKEN_REFUSED) {
-    fy_error_set(why, FREDDY_EAUTH, NULL, "the server refused %s (%d)", what,
-                 status);
+    why->cause = fy_auth_code_name(body->data ? body->data : "", body->size);
+    fy_error_set(why, FREDDY_EAUTH, NULL, "the server refused %s (%d%s%s)",
+                 what, status, why->cause ? ", " : "",
+                 why->cause ? why->cause : "");
   } else if (status == 404 || status == 405) {
     fy_error_set(why, FREDDY_EAUTH, NULL,
                  "the server has no %s (%d): see the option auth_paths.%s",

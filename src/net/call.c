@@ -61,7 +61,9 @@ static void free_ask(struct fy_ask *ask) {
   fy_free(ask->save_to);
   fy_secret_unref(ask->key);
   fy_secret_unref(ask->secret_body);
-  fy_secrets_clear(&ask->secrets);
+  for (size_t i = 0; i < FY_MAX_CALL_SECRETS; i++) {
+    fy_secret_unref(ask->secrets[i]);
+  }
 }
 
 static void free_call(struct freddy_call *call) {

@@ -10,13 +10,13 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/secret.h"
 #include "freddy.h"
 #include "net/body.h"
 #include "net/inbox.h"
 #include "net/io_thread.h"
 #include "net/post.h"
-#include "net/secrets.h"
 #include "net/target.h"
 #include "net/timers.h"
 #include "rules/header.h"
@@ -44,10 +44,10 @@ struct fy_ask {
   int send_credential;
   int shows_cert;        /* 1: an origin that the certificate is for */
   struct fy_secret *key; /* instead of the client's; whole header line */
-  struct fy_secret *secret_body; /* instead of `body` */
-  struct fy_secrets secrets;     /* parts of it */
-  int is_guarded;                /* 1: the answer is wiped as well */
-  int renewal; /* FY_RENEW_*: nothing is sent; it waits for the session */
+  struct fy_secret *secret_body;                  /* instead of `body` */
+  struct fy_secret *secrets[FY_MAX_CALL_SECRETS]; /* parts of it */
+  int is_guarded; /* 1: the answer is wiped as well */
+  int renewal;    /* FY_RENEW_*: nothing is sent; it waits for the session */
   int sends_refresh; /* 1: `secret_body` is made when it is sent */
   int stays;         /* 1: a redirect is an answer like any other */
   fy_time connect, first_byte, stall, total;
@@ -175,6 +175,10 @@ void fy_call_abandon(struct freddy_call *call);
 /* What is wished of a call (fy_post_type.handle). Engine thread. */
 void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
                     unsigned wishes);
+
+/* Send a call that is in flight, with what is its client's credential now; or
+ * have it wait for that, or end it. Engine thread. */
+void fy_dispatch_send(struct freddy_call *call);
 
 /* Take in and send a request of the engine's own. FREDDY_OK or FREDDY_ENOMEM.
  * Engine thread. */

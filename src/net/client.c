@@ -19,8 +19,14 @@ static void post_unref(struct fy_post *post) {
 
 static void post_handle(struct fy_engine *engine, struct fy_post *post,
                         unsigned wishes) {
-  (void)wishes;
-  fy_engine_drop_calls(engine, (struct freddy_client *)post, NULL);
+  struct freddy_client *client = (struct freddy_client *)post;
+
+  if (wishes & FY_CLIENT_SWITCH) {
+    fy_credential_switch(engine, client);
+  }
+  if (wishes & FY_CLIENT_CLOSE) {
+    fy_engine_drop_calls(engine, client, NULL);
+  }
 }
 
 static const struct fy_post_type client_type = {post_handle, post_ref,
@@ -98,6 +104,42 @@ struct fy_credential *fy_client_session(struct freddy_client *client) {
   return session;
 }
 
+static void note_secret(void *context, struct fy_secret *secret) {
+  struct freddy_client *client = context;
+
+  if (fy_secrets_reserve(&client->others, 1) == FREDDY_OK) {
+    fy_secrets_add(&client->others, fy_secret_ref(secret));
+  }
+}
+
+/* Calls in flight may carry what is replaced now: the redactor goes on knowing
+ * it. The caller holds the lock. FREDDY_OK or FREDDY_ENOMEM. */
+static int retire(struct freddy_client *client) {
+  size_t count =
+      client->session ? fy_credential_secret_count(client->session) : 0;
+
+  if (fy_secrets_reserve(&client->others, count + 1) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  if (client->secret) {
+    fy_secrets_add(&client->others, client->secret);
+    client->secret = NULL;
+  }
+  if (client->session) {
+    fy_credential_each_secret(client->session, note_secret, client);
+  }
+  return FREDDY_OK;
+}
+
+/* Calls that have not been sent yet take the new one. */
+static void tell_switched(struct freddy_client *client) {
+  struct fy_engine *engine = fy_engine_running();
+
+  if (engine && atomic_load(&client->generation)) {
+    fy_engine_post(engine, &client->post, FY_CLIENT_SWITCH);
+  }
+}
+
 /* The caller holds the lock. */
 static void swap_session(struct freddy_client *client,
                          struct fy_credential **session) {
@@ -112,18 +154,15 @@ int fy_client_set_session(struct freddy_client *client,
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = fy_secrets_reserve(&client->others);
+  rc = retire(client);
   if (rc == FREDDY_OK) {
-    if (client->secret) {
-      fy_secrets_add(&client->others, client->secret);
-    }
-    client->secret = NULL;
     client->kind = session->renewable ? FREDDY_SESSION : FREDDY_TOKEN;
     fy_secrets_prune(&client->others);
     swap_session(client, &session);
   }
   pthread_mutex_unlock(&client->lock);
   fy_credential_leave(session);
+  tell_switched(client);
   return rc;
 }
 
@@ -182,11 +221,8 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
   int rc;
 
   pthread_mutex_lock(&client->lock);
-  rc = fy_secrets_reserve(&client->others);
+  rc = retire(client);
   if (rc == FREDDY_OK) {
-    if (client->secret) {
-      fy_secrets_add(&client->others, client->secret);
-    }
     client->secret = secret;
     client->kind = kind;
     fy_secrets_prune(&client->others);
@@ -196,6 +232,7 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
   }
   pthread_mutex_unlock(&client->lock);
   fy_credential_leave(session);
+  tell_switched(client);
   return rc;
 }
 
@@ -219,7 +256,7 @@ int fy_client_note_secret(struct freddy_client *client,
     fy_secret_unref(*secret);
     *secret = fy_secret_ref(known);
   } else {
-    rc = fy_secrets_reserve(&client->others);
+    rc = fy_secrets_reserve(&client->others, 1);
     if (rc == FREDDY_OK) {
       fy_secrets_add(&client->others, fy_secret_ref(*secret));
     }

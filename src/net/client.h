@@ -53,7 +53,7 @@ struct freddy_client {
 };
 
 /* What can be wished of a client. */
-enum { FY_CLIENT_CLOSE = 1 };
+enum { FY_CLIENT_CLOSE = 1, FY_CLIENT_SWITCH = 2 };
 
 /* A client with nothing set; NULL when there is no memory. */
 struct freddy_client *fy_client_new(void);

@@ -78,7 +78,7 @@ static struct fy_secret *copy_secret(const char *prefix,
 }
 
 static int copy_secrets(struct fy_credential *credential,
-                        const struct fy_session *session) {
+                        const struct fy_given *session) {
   static const char line[] = "Authorization: Bearer ";
   int failed = 0;
 
@@ -93,8 +93,7 @@ static int copy_secrets(struct fy_credential *credential,
     failed |= !credential->first[1];
   }
   if (session->key) {
-    credential->key = copy_secret(NULL, session->key);
-    failed |= !credential->key;
+    credential->key = fy_secret_ref(session->key);
   }
   return failed ? FREDDY_ENOMEM : FREDDY_OK;
 }
@@ -102,7 +101,7 @@ static int copy_secrets(struct fy_credential *credential,
 /* A token that was given has no sending moment: by this machine's clock,
  * until an answer tells better. FY_NEVER: unknown; 0: it has run out. */
 static int given_life(struct fy_credential *credential,
-                      const struct fy_session *session, fy_time *life) {
+                      const struct fy_given *session, fy_time *life) {
   struct fy_jwt_times times;
   double left = session->expires_in;
 
@@ -123,7 +122,7 @@ static int given_life(struct fy_credential *credential,
 }
 
 static int wind_up(struct fy_credential *credential,
-                   const struct fy_session *session) {
+                   const struct fy_given *session) {
   int means = (session->refresh ? FY_BY_REFRESH : 0) |
               (session->key ? FY_BY_EXCHANGE : 0);
   fy_time life = 0;
@@ -167,7 +166,7 @@ static const struct fy_post_type credential_type = {post_handle, post_ref,
                                                     post_unref};
 
 static struct fy_credential *make(freddy_client *client,
-                                  const struct fy_session *session) {
+                                  const struct fy_given *session) {
   struct fy_credential *credential = fy_calloc(1, sizeof(*credential));
 
   if (!credential) {
@@ -194,9 +193,10 @@ static int same(const struct fy_secret *a, const struct fy_secret *b) {
   return a && b ? fy_secret_equal(a, b) : a == b;
 }
 
-/* The tokens as they were given, or the refresh token as it is now. */
+/* By the refresh token, as it was given or as it is now; an access token may
+ * be an older one. Without, by the access token. */
 static int is_that(struct fy_credential *credential, freddy_client *client,
-                   const struct fy_session *session) {
+                   const struct fy_given *session) {
   int found;
 
   if (fy_engine_is_foreign(credential->generation) ||
@@ -205,25 +205,46 @@ static int is_that(struct fy_credential *credential, freddy_client *client,
       !fy_client_is_alike(credential->via, client)) {
     return 0;
   }
-  found = same(credential->first[0], session->access) &&
-          same(credential->first[1], session->refresh);
+  found = same(credential->first[1], session->refresh) &&
+          (session->refresh || same(credential->first[0], session->access));
+  pthread_mutex_lock(&credential->lock);
   if (!found && session->refresh) {
-    pthread_mutex_lock(&credential->lock);
     found = same(credential->refresh, session->refresh);
-    pthread_mutex_unlock(&credential->lock);
   }
+  pthread_mutex_unlock(&credential->lock);
   return found;
 }
 
-struct fy_credential *fy_credential_get(freddy_client *client,
-                                        const struct fy_session *session) {
-  struct fy_credential *credential;
+static int is_spent(struct fy_credential *credential) {
+  int spent;
 
-  pthread_mutex_lock(&table_lock);
-  credential = table;
+  pthread_mutex_lock(&credential->lock);
+  spent = credential->spent;
+  pthread_mutex_unlock(&credential->lock);
+  return spent;
+}
+
+/* The caller holds the table's lock. */
+static struct fy_credential *find(freddy_client *client,
+                                  const struct fy_given *session) {
+  struct fy_credential *credential = table;
+
   while (credential && !is_that(credential, client, session)) {
     credential = credential->next_listed;
   }
+  if (credential && session->anew && is_spent(credential)) {
+    unlist(credential); /* who has it keeps it; nobody else finds it */
+    return NULL;
+  }
+  return credential;
+}
+
+struct fy_credential *fy_credential_get(freddy_client *client,
+                                        const struct fy_given *session) {
+  struct fy_credential *credential;
+
+  pthread_mutex_lock(&table_lock);
+  credential = find(client, session);
   if (!credential) {
     credential = make(client, session);
     if (credential) {
@@ -242,8 +263,9 @@ struct fy_credential *fy_credential_get(freddy_client *client,
 
 struct fy_credential *fy_credential_again(struct fy_credential *credential,
                                           freddy_client *client) {
-  struct fy_session session = {credential->first[0], credential->first[1],
-                               credential->key, 0};
+  struct fy_given session = {.access = credential->first[0],
+                             .refresh = credential->first[1],
+                             .key = credential->key};
 
   return fy_credential_get(client, &session);
 }
@@ -283,7 +305,7 @@ int fy_credential_expire(struct fy_credential *credential) {
 /* Calls in flight may carry it: the redactor goes on knowing it. */
 static void retire(struct fy_credential *credential,
                    struct fy_secret **secret) {
-  if (*secret && fy_secrets_reserve(&credential->replaced) == FREDDY_OK) {
+  if (*secret && fy_secrets_reserve(&credential->replaced, 1) == FREDDY_OK) {
     fy_secrets_add(&credential->replaced, *secret);
   } else {
     fy_secret_unref(*secret);
@@ -337,10 +359,12 @@ struct fy_secret *fy_credential_current(struct fy_credential *credential,
 /* Nobody finds it any more, and what it was made of is forgotten. */
 static void forget_origin(struct fy_credential *credential) {
   pthread_mutex_lock(&table_lock);
+  pthread_mutex_lock(&credential->lock);
   fy_secret_unref(credential->key);
   fy_secret_unref(credential->first[0]);
   fy_secret_unref(credential->first[1]);
   credential->key = credential->first[0] = credential->first[1] = NULL;
+  pthread_mutex_unlock(&credential->lock);
   if (credential->listed) {
     unlist(credential);
   }
@@ -380,6 +404,9 @@ void fy_credential_each_secret(struct fy_credential *credential,
   if (credential->refresh) {
     add(context, credential->refresh);
   }
+  if (credential->key) {
+    add(context, credential->key);
+  }
   for (size_t i = 0; i < credential->replaced.count; i++) {
     add(context, credential->replaced.list[i]);
   }
@@ -390,7 +417,7 @@ size_t fy_credential_secret_count(struct fy_credential *credential) {
   size_t count;
 
   pthread_mutex_lock(&credential->lock);
-  count = credential->replaced.count + 2;
+  count = credential->replaced.count + 3;
   pthread_mutex_unlock(&credential->lock);
   return count;
 }

@@ -56,22 +56,26 @@ struct fy_credential {
   enum fy_token_state state;
   fy_time dies_at; /* FY_NEVER: unknown, or none */
   int renewing;
+  int spent; /* nothing brings it back but what is given anew */
   uint64_t renewals;
   char last_error[232];
 };
 
 /* What a session is made of; every part may be NULL, but not all. Borrowed. */
-struct fy_session {
+struct fy_given {
   const struct fy_secret *access, *refresh; /* bare */
-  const struct fy_secret *key;              /* its whole line */
+  struct fy_secret *key;                    /* its whole line */
   double expires_in; /* of the access token, seconds; 0: not said */
+  int anew; /* 1: given once more, so that a session which is over, or whose
+               key was not taken, is not the one */
 };
 
 /* The session of these tokens for `client`: one that is shared, or a new one.
  * A new reference that counts as a user; NULL when there is no memory. Any
- * thread. */
+ * thread.
+ */
 struct fy_credential *fy_credential_get(freddy_client *client,
-                                        const struct fy_session *session);
+                                        const struct fy_given *session);
 
 struct fy_credential *fy_credential_ref(struct fy_credential *credential);
 void fy_credential_unref(struct fy_credential *credential); /* NULL is fine */
@@ -118,6 +122,15 @@ struct fy_secret *fy_credential_current(struct fy_credential *credential,
 
 /* An answer told the server's time: correct the life of a given token. */
 void fy_credential_heed_date(struct fy_credential *credential, double date);
+
+/* `client` has another credential now: those of its calls that are not sent
+ * yet go on with that. */
+void fy_credential_switch(struct fy_engine *engine,
+                          const freddy_client *client);
+
+/* 1 when the client of `call` has another credential than the call was let go
+ * with. */
+int fy_credential_is_switched(const struct freddy_call *call);
 
 /* `call`, which waits for it, waits no longer. */
 void fy_credential_forget(struct freddy_call *call);

@@ -122,6 +122,17 @@ void fy_credential_forget(struct freddy_call *call) {
   }
 }
 
+int fy_credential_is_switched(const struct freddy_call *call) {
+  struct fy_credential *session = fy_client_session(call->client);
+  freddy_credential kind = fy_client_kind(call->client, NULL);
+  int switched = session ? session != call->session
+                         : kind == FREDDY_API_KEY || kind == FREDDY_TOKEN;
+
+  fy_credential_unref(session);
+  return switched && call->ask.send_credential && !call->ask.key &&
+         !call->ask.renewal && !call->ask.sends_refresh;
+}
+
 void fy_credential_fail(struct freddy_call *call,
                         enum fy_token_answer answer) {
   struct fy_credential *credential = call->session;
@@ -129,6 +140,10 @@ void fy_credential_fail(struct freddy_call *call,
   freddy_error err = {.code = FREDDY_OK};
   fy_time now = fy_clock_now();
 
+  if (fy_credential_is_switched(call)) {
+    fy_dispatch_send(call); /* what it had failed, but that is the past */
+    return;
+  }
   if (answer == FY_TOKEN_OVER) {
     fy_error_set(&err, FREDDY_EAUTH, "session_expired",
                  "the session is over: %s", credential->why.message);
@@ -146,6 +161,9 @@ void fy_credential_fail(struct freddy_call *call,
   } else {
     fy_error_set(&err, FREDDY_EMISSING_CREDENTIALS, NULL,
                  "the client has no credential any more");
+  }
+  if (err.code == FREDDY_EAUTH) {
+    err.cause = credential->why.cause;
   }
   err.sent = atomic_load(&call->sent);
   fy_outcome_deliver(call, &err);
@@ -197,6 +215,7 @@ void fy_credential_publish(struct fy_credential *credential) {
   pthread_mutex_lock(&credential->lock);
   credential->state = fy_token_state(&credential->token, now);
   credential->renewing = fy_token_is_renewing(&credential->token);
+  credential->spent = fy_token_is_spent(&credential->token, now);
   credential->dies_at = fy_clock_add(now, left);
   pthread_mutex_unlock(&credential->lock);
 }
@@ -232,6 +251,17 @@ void fy_credential_run(struct fy_credential *credential) {
   fy_credential_unref(credential);
 }
 
+/* One that has run out on its way: who waits for it hears why. */
+static void check_life(struct fy_credential *credential) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  if (!fy_token_left(&credential->token, fy_clock_now())) {
+    fy_error_set(&err, FREDDY_EAUTH, NULL,
+                 "the new token had run out when it came");
+    credential->why = err;
+  }
+}
+
 void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
                        fy_time since, struct fy_grant *grant) {
   struct fy_token_grant life = {
@@ -246,6 +276,7 @@ void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
   }
   if (fy_credential_replace(credential, grant) == FREDDY_OK) {
     fy_token_fetched(&credential->token, ticket, fy_clock_now(), &life);
+    check_life(credential);
   } else {
     fy_error_nomem(&err);
     credential->why = err;
@@ -302,12 +333,46 @@ int fy_credential_admit(struct freddy_call *call) {
   return answer == FY_TOKEN_SEND;
 }
 
+/* Its next request is another one; those of `next_waiting` are not heard of
+ * meanwhile by anybody else. */
+void fy_credential_switch(struct fy_engine *engine,
+                          const freddy_client *client) {
+  struct freddy_call *call, *first = NULL;
+  struct freddy_call **last = &first;
+
+  for (call = engine->calls; call; call = call->next_in_flight) {
+    if (call->client == client && call->waits &&
+        fy_credential_is_switched(call)) {
+      fy_credential_forget(call);
+      call->next_waiting = NULL;
+      *last = call;
+      last = &call->next_waiting;
+    }
+  }
+  while (first) {
+    call = first;
+    first = call->next_waiting;
+    fy_dispatch_send(call);
+  }
+}
+
 static int is_ours(const struct freddy_call *call) {
   const struct fy_buf *body = &call->answer.body;
 
   return call->session && call->ask.send_credential && !call->ask.key &&
          !call->replayed && !call->streaming &&
          fy_auth_code_renews(body->data ? body->data : "", body->size);
+}
+
+/* Its credential was replaced while it flew: the new one is tried. */
+static int replay_switched(struct freddy_call *call) {
+  if (!fy_upload_can_replay(call)) {
+    return 0;
+  }
+  call->replayed = 1;
+  forget_answer(call);
+  fy_dispatch_send(call);
+  return 1;
 }
 
 int fy_credential_rejected(struct freddy_call *call) {
@@ -317,9 +382,13 @@ int fy_credential_rejected(struct freddy_call *call) {
   if (!is_ours(call)) {
     return 0;
   }
+  if (fy_credential_is_switched(call)) {
+    return replay_switched(call);
+  }
   answer = fy_token_rejected(&credential->token, fy_clock_now(),
                              call->token_generation);
   if (answer == FY_TOKEN_DELIVER || !fy_upload_can_replay(call)) {
+    call->answer.stats.unreplayed = answer != FY_TOKEN_DELIVER;
     fy_credential_run(credential); /* the next request has a new one */
     return 0;
   }

@@ -27,7 +27,7 @@ static void total_fire(struct fy_timer *timer, fy_time now) {
   fy_call_stop(call, &err);
 }
 
-static void start(struct freddy_call *call) {
+void fy_dispatch_send(struct freddy_call *call) {
   freddy_error err = {.code = FREDDY_OK};
 
   if (!fy_credential_admit(call)) {
@@ -63,7 +63,7 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
   if (call->ask.renewal) {
     fy_renewal_start(call);
   } else if (fy_upload_prepare(call)) {
-    start(call);
+    fy_dispatch_send(call);
   }
 }
 
@@ -72,7 +72,7 @@ static void go_on(struct freddy_call *call) {
   if (call->unmeasured.code != FREDDY_OK) {
     fy_outcome_deliver(call, &call->unmeasured);
   } else {
-    start(call);
+    fy_dispatch_send(call);
   }
 }
 

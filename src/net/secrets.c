@@ -9,22 +9,25 @@ void fy_secrets_prune(struct fy_secrets *secrets) {
   size_t kept = 0;
 
   for (size_t i = 0; i < secrets->count; i++) {
-    if (fy_secret_is_shared(secrets->list[i])) {
+    if (fy_secret_is_used(secrets->list[i])) {
       secrets->list[kept++] = secrets->list[i];
     } else {
-      fy_secret_unref(secrets->list[i]);
+      fy_secret_unwatch(secrets->list[i]);
     }
   }
   secrets->count = kept;
 }
 
-int fy_secrets_reserve(struct fy_secrets *secrets) {
+int fy_secrets_reserve(struct fy_secrets *secrets, size_t count) {
   size_t room = secrets->room ? 2 * secrets->room : 8;
   struct fy_secret **list;
 
   fy_secrets_prune(secrets);
-  if (secrets->count < secrets->room) {
+  if (secrets->count + count <= secrets->room) {
     return FREDDY_OK;
+  }
+  if (room < secrets->count + count) {
+    room = secrets->count + count;
   }
   list = fy_realloc(secrets->list, room * sizeof(struct fy_secret *));
   if (!list) {
@@ -36,6 +39,13 @@ int fy_secrets_reserve(struct fy_secrets *secrets) {
 }
 
 void fy_secrets_add(struct fy_secrets *secrets, struct fy_secret *secret) {
+  for (size_t i = 0; i < secrets->count; i++) {
+    if (secrets->list[i] == secret) {
+      fy_secret_unref(secret);
+      return;
+    }
+  }
+  fy_secret_watch(secret);
   secrets->list[secrets->count++] = secret;
 }
 
@@ -51,7 +61,7 @@ struct fy_secret *fy_secrets_find(const struct fy_secrets *secrets,
 
 void fy_secrets_clear(struct fy_secrets *secrets) {
   for (size_t i = 0; i < secrets->count; i++) {
-    fy_secret_unref(secrets->list[i]);
+    fy_secret_unwatch(secrets->list[i]);
   }
   fy_free(secrets->list);
   memset(secrets, 0, sizeof(*secrets));

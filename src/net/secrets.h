@@ -15,14 +15,14 @@ struct fy_secrets {
   size_t count, room;
 };
 
-/* Make room for one more, forgetting those that nobody else refers to.
+/* Make room for `count` more, forgetting those that nobody uses any more.
  * FREDDY_OK or FREDDY_ENOMEM. */
-int fy_secrets_reserve(struct fy_secrets *secrets);
+int fy_secrets_reserve(struct fy_secrets *secrets, size_t count);
 
-/* Add one, stolen; room must have been made. */
+/* Add one, stolen, unless it is there; room must have been made. */
 void fy_secrets_add(struct fy_secrets *secrets, struct fy_secret *secret);
 
-/* Forget those that nobody else refers to. */
+/* Forget those that nobody uses any more. */
 void fy_secrets_prune(struct fy_secrets *secrets);
 
 /* The one with the same text as `secret`, borrowed, or NULL. */

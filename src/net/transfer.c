@@ -189,15 +189,20 @@ int fy_transfer_start(struct freddy_call *call, int fresh) {
 /* The attempt could not even begin. */
 static void fail_launch(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
-  freddy_error err = {.code = FREDDY_OK};
+  freddy_error err = transfer->error;
 
-  err = transfer->error;
   if (err.code == FREDDY_OK) {
     fy_error_nomem(&err);
   }
   err.sent = atomic_load(&call->sent);
   call->transfer = NULL;
   transfer_free(transfer);
+  if (err.code == FREDDY_EMISSING_CREDENTIALS &&
+      fy_credential_is_switched(call)) {
+    atomic_fetch_sub(&call->attempts, 1);
+    fy_dispatch_send(call);
+    return;
+  }
   fy_outcome_deliver(call, &err);
 }
 

@@ -44,15 +44,39 @@ static int speaks_of(const char *code, const char *word) {
   return word[size - 1] == '_' || !code[size];
 }
 
+static json_t *parse(const char *body, size_t size) {
+  return size && size <= LARGEST_BODY ? fy_json_parse(body, size, NULL) : NULL;
+}
+
+const char *fy_auth_code_name(const char *body, size_t size) {
+  static const char *const names[] = {"invalid_api_key",
+                                      "api_key_expired",
+                                      "api_key_paused",
+                                      "api_key_deactivated",
+                                      "authentication_required",
+                                      "missing_authentication",
+                                      "insufficient_permissions",
+                                      "account_suspended",
+                                      "token_expired",
+                                      "token_invalid"};
+  json_t *answer = parse(body, size);
+  const char *found = NULL;
+
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !found; i++) {
+    found = speaks_of(code_of(answer), names[i]) ? names[i] : NULL;
+  }
+  json_decref(answer);
+  return found && strcmp(found, "authentication_required") == 0
+             ? "missing_authentication"
+             : found;
+}
+
 int fy_auth_code_renews(const char *body, size_t size) {
   static const char *const words[] = {"invalid_api_key", "api_key_",
                                       "invalid_credentials", "account_"};
-  json_t *answer = NULL;
+  json_t *answer = parse(body, size);
   int renews = 1;
 
-  if (size && size <= LARGEST_BODY) {
-    answer = fy_json_parse(body, size, NULL);
-  }
   for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
     renews = renews && !speaks_of(code_of(answer), words[i]);
   }

@@ -12,4 +12,9 @@
  * code, or that is no JSON, or is over 64 KiB, is about a token. */
 int fy_auth_code_renews(const char *body, size_t size);
 
+/* Why an auth server refused a key or a token, where the body's code is one
+ * that is known: "invalid_api_key", "account_suspended"... Static, so that no
+ * text of the server's gets anywhere. NULL: not known. */
+const char *fy_auth_code_name(const char *body, size_t size);
+
 #endif

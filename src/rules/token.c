@@ -468,6 +468,14 @@ fy_time fy_token_left(const struct fy_token *token, fy_time now) {
   return token->never_dies ? FY_NEVER : token->dead_at - now;
 }
 
+int fy_token_is_spent(const struct fy_token *token, fy_time now) {
+  if (token->phase != IDLE || is_alive(token, now)) {
+    return 0;
+  }
+  return token->refused ||
+         (now < token->retry_at && !(token->means & FY_BY_REFRESH));
+}
+
 int fy_token_is_renewing(const struct fy_token *token) {
   return token->phase != IDLE;
 }

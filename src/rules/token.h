@@ -182,6 +182,10 @@ enum fy_token_state fy_token_state(const struct fy_token *token, fy_time now);
  * life is not known. */
 fy_time fy_token_left(const struct fy_token *token, fy_time now);
 
+/* 1 when only what is given anew can help: it is over, or a key or a provider
+ * brought nothing and the next attempt has to wait. */
+int fy_token_is_spent(const struct fy_token *token, fy_time now);
+
 /* 1 while a renewal is under way. */
 int fy_token_is_renewing(const struct fy_token *token);
 
