@@ -36,7 +36,33 @@ static const struct {
     {"{\"error\":{\"code\":\"ACCOUNT_LOCKED\"", 1},
 };
 
+static const struct {
+  const char *body, *name; /* NULL: none that is known */
+} names[] = {
+    {"", NULL},
+    {"<html>", NULL},
+    {"{\"code\":\"SOMETHING\"}", NULL},
+    {"{\"code\":\"invalid-api-key\"}", "invalid_api_key"},
+    {"{\"code\":\"INVALID_API_KEYS\"}", NULL},
+    {"{\"error\":{\"code\":\"API_KEY_PAUSED\"}}", "api_key_paused"},
+    {"{\"error\":{\"code\":\"AUTHENTICATION_REQUIRED\"}}",
+     "missing_authentication"},
+    {"{\"detail\":{\"code\":\"Account Suspended\"}}", "account_suspended"},
+    {"{\"code\":\"TOKEN_EXPIRED\"}", "token_expired"},
+};
+
+static void known_names(void) {
+  for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    const char *name = fy_auth_code_name(names[i].body, strlen(names[i].body));
+
+    UNIT_CASE("%s", names[i].body);
+    CHECK(!name == !names[i].name);
+    CHECK_TEXT(name ? name : "", names[i].name ? names[i].name : "");
+  }
+}
+
 int main(void) {
+  known_names();
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     size_t size = strlen(rows[i].body);
     char *body = malloc(size + 1);
