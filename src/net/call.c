@@ -133,18 +133,18 @@ int fy_call_commit(struct freddy_call *call) {
   int committed;
 
   pthread_mutex_lock(&call->inbox->lock);
-  committed = call->committed = !call->ended;
+  committed = call->committed = !call->ended && !call->stopped;
   pthread_mutex_unlock(&call->inbox->lock);
   return committed;
 }
 
-int fy_call_is_committed(struct freddy_call *call) {
-  int committed;
+int fy_call_may_stop(struct freddy_call *call) {
+  int stopped;
 
   pthread_mutex_lock(&call->inbox->lock);
-  committed = call->committed;
+  stopped = call->stopped = !call->committed;
   pthread_mutex_unlock(&call->inbox->lock);
-  return committed;
+  return stopped;
 }
 
 void fy_call_cancel(struct freddy_call *call) {

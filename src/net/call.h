@@ -132,6 +132,7 @@ struct freddy_call {
   int ended;
   int abandoned;
   int committed; /* its file gets its name: nothing else ends it now */
+  int stopped;   /* it ends otherwise: its file gets none */
   int paused;    /* the transfer waits for room */
   freddy_error error;
   struct fy_chunk *chunk_first, *chunk_last;
@@ -189,9 +190,11 @@ int fy_dispatch_own(struct fy_engine *engine, struct freddy_call *call);
 void fy_call_stop(struct freddy_call *call, const freddy_error *error);
 
 /* Its file is about to get its name: 1, and until fy_call_end publishes all
- * nothing else can end it; 0 when it has ended. Any thread. */
+ * nothing else can end it; 0 when it has ended, or is about to. Any thread. */
 int fy_call_commit(struct freddy_call *call);
-int fy_call_is_committed(struct freddy_call *call);
+/* The other way round: 1 when it can be ended without its answer, and from
+ * here on it cannot be committed; 0 when it was. */
+int fy_call_may_stop(struct freddy_call *call);
 
 /* The engine's side of the outbox. */
 void fy_call_tell_head(struct freddy_call *call);

@@ -137,7 +137,7 @@ void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
 void fy_call_stop(struct freddy_call *call, const freddy_error *error) {
   freddy_error why = *error; /* it may be the transfer's */
 
-  if (fy_call_is_committed(call)) {
+  if (!fy_call_may_stop(call)) {
     return; /* FY_CALL_SAVED is on its way */
   }
   if (call->transfer) {
