@@ -467,6 +467,7 @@ describe("multipart", function()
       { { a = ok }, "multipart must be an array of parts" },
       { { ok, x = ok }, "multipart must be an array of parts" },
       { { ok, 5 }, "multipart%[2%] must be a table" },
+      { { ok, nil, ok }, "multipart%[2%] must be a table" },
       { { ok, {} }, "multipart%[2%].name is required" },
       { { { name = "" , data = "" } }, "multipart%[1%].name is required" },
       { { { name = "a" } }, "multipart%[1%] needs data, file or reader" },

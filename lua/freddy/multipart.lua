@@ -155,14 +155,16 @@ function multipart.build(who, parts)
     raise("%s: multipart must be an array of parts, at least one", who)
   end
   local kinds, heads = {}, {}
-  for key, part in pairs(parts) do
+  for key in pairs(parts) do
     if not options.is_integer(key) or key < 1 or key > count then
       raise("%s: multipart must be an array of parts (it has the key %q)",
         who, tostring(key))
     end
-    local place = ("multipart[%d]"):format(key)
-    kinds[key] = check_part(who, place, part)
-    heads[key] = head(who, place, part)
+  end
+  for i = 1, count do -- there may be a hole
+    local place = ("multipart[%d]"):format(i)
+    kinds[i] = check_part(who, place, parts[i])
+    heads[i] = head(who, place, parts[i])
   end
   local boundary = pick_boundary(parts)
   local out, sources, readers = collector()
