@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- A child that io.popen starts while requests are in flight, over plain
 -- connections, TLS and a name that is looked up: it holds no descriptor that
--- was not there before freddy was.
+-- was not there before freddy was. Files of certificates do not count: OpenSSL
+-- opens them without CLOEXEC, has each open for a moment only, and a child
+-- that is started in it keeps no connection alive by that.
 
 -- The descriptors above 2 of a child, or of this process as `whose`.
 local function descriptors(whose)
@@ -50,6 +52,11 @@ for i, base in ipairs(bases) do
 end
 assert(freddy.fd())
 
+local function is_ours(line)
+  return not known[line]
+    and line:match("%-> (.*)$") ~= env("FY_TEST_HOSTILE_CA_FILE")
+end
+
 -- Children are started at every stage of the connections.
 local foreign, most, events = {}, 0, 0
 for round = 1, 10 do
@@ -58,7 +65,7 @@ for round = 1, 10 do
   end
   freddy.sleep((round - 1) / 500)
   for _, line in ipairs(descriptors("self")) do
-    if not known[line] then
+    if is_ours(line) then
       foreign[#foreign + 1] = "round " .. round .. ": " .. line
     end
   end
