@@ -18,7 +18,7 @@
 #define FY_HAVE_NAMELESS
 #endif
 
-enum { TEMP_NAME = 32, TRIES = 100, EXIT_WAIT_MS = 1000 };
+enum { TEMP_NAME = 32, TRIES = 100, EXIT_WAIT_MS = 50 };
 
 /* Held wherever a name is made or taken away; replaced, not locked, in the
  * child of a fork. */

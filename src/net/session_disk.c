@@ -186,7 +186,7 @@ static ssize_t read_all(int fd, char *into, size_t room) {
 
 /* The file is replaced, never changed: what was opened has one size. */
 static int read_open(const struct fy_session_disk *disk, int fd,
-                     struct fy_session *session, int *is_there,
+                     struct fy_kept_session *session, int *is_there,
                      freddy_error *err) {
   struct stat about;
   size_t room;
@@ -224,7 +224,7 @@ static int read_open(const struct fy_session_disk *disk, int fd,
 
 /* Looked at before it is opened: opening a FIFO or a device does things. */
 int fy_session_disk_read(const struct fy_session_disk *disk,
-                         struct fy_session *session, int *is_there,
+                         struct fy_kept_session *session, int *is_there,
                          freddy_error *err) {
   const char *name = fy_session_disk_name(disk);
   struct fy_private_fd file;
@@ -341,7 +341,7 @@ static int sync_fd(int fd) {
 }
 
 int fy_session_disk_write(struct fy_session_disk *disk,
-                          const struct fy_session *session,
+                          const struct fy_kept_session *session,
                           freddy_error *err) {
   char *text;
   size_t size;

@@ -43,14 +43,15 @@ const char *fy_session_disk_name(const struct fy_session_disk *disk);
 /* Read: FREDDY_OK, `session` (fy_session_clear), and into `is_there` 1 when
  * there is a file with anything in it; FREDDY_EAUTH; FREDDY_ENOMEM. */
 int fy_session_disk_read(const struct fy_session_disk *disk,
-                         struct fy_session *session, int *is_there,
+                         struct fy_kept_session *session, int *is_there,
                          freddy_error *err);
 
 /* Write a temporary file and have the disk hold it; then give it its name;
  * then have the disk hold that. Each FREDDY_OK, FREDDY_EAUTH or
  * FREDDY_ENOMEM. */
 int fy_session_disk_write(struct fy_session_disk *disk,
-                          const struct fy_session *session, freddy_error *err);
+                          const struct fy_kept_session *session,
+                          freddy_error *err);
 int fy_session_disk_has_temp(const struct fy_session_disk *disk);
 int fy_session_disk_rename(struct fy_session_disk *disk, freddy_error *err);
 int fy_session_disk_sync(struct fy_session_disk *disk, freddy_error *err);

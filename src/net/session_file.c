@@ -33,7 +33,7 @@ struct fy_session_file {
 
   /* The I/O thread's. */
   struct fy_session_lock lock;
-  struct fy_session seen; /* what we know to be, or to have been, in it */
+  struct fy_kept_session seen; /* what we know to be, or to have been, in it */
 
   struct fy_session_owner owner;
   const char *lock_name;
@@ -109,7 +109,7 @@ static int set_path(struct fy_session_file *file, const char *path,
 
 static int set_owner(struct fy_session_file *file,
                      const struct fy_session_owner *owner, freddy_error *err) {
-  const struct fy_session none = {NULL, NULL, 0, 0};
+  const struct fy_kept_session none = {NULL, NULL, 0, 0};
   char *text;
   size_t size;
   int rc = fy_session_write(&none, owner, &text, &size);
@@ -223,7 +223,8 @@ static void ask_again(struct fy_session_job *job, fy_time after) {
 }
 
 /* The file has something that we have not seen yet. */
-static void adopt(struct fy_session_job *job, const struct fy_session *there) {
+static void adopt(struct fy_session_job *job,
+                  const struct fy_kept_session *there) {
   fy_session_set(&job->session, there);
   fy_session_set(&job->file->seen, there);
   fy_session_lock_release(&job->file->lock);
@@ -265,7 +266,7 @@ void fy_session_file_load(struct fy_session_file *file,
 /* --- Claiming ----------------------------------------------------------- */
 
 static void take_claim(struct fy_session_job *job,
-                       const struct fy_session *there, int is_news) {
+                       const struct fy_kept_session *there, int is_news) {
   struct fy_session_file *file = job->file;
   enum fy_lock_fault fault =
       fy_session_lock_claim(&file->lock, fy_clock_now(), job->ttl);
@@ -288,7 +289,7 @@ static void take_claim(struct fy_session_job *job,
 static void claim_inside(struct fy_session_job *job,
                          const struct fy_session_disk *disk) {
   struct fy_session_file *file = job->file;
-  struct fy_session there;
+  struct fy_kept_session there;
   int is_there, is_news;
 
   if (fy_session_disk_read(disk, &there, &is_there, &job->error)) {
@@ -340,7 +341,7 @@ void fy_session_file_claim(struct fy_session_file *file,
 static int may_replace(struct fy_session_job *job,
                        const struct fy_session_disk *disk) {
   struct fy_session_file *file = job->file;
-  struct fy_session there;
+  struct fy_kept_session there;
   int is_there, replace = 1;
 
   if (fy_session_disk_read(disk, &there, &is_there, &job->error)) {
@@ -424,7 +425,7 @@ void fy_session_file_save(struct fy_session_file *file,
  * not stopped: the tokens go without either. */
 static void clear_tokens(struct fy_session_job *job,
                          struct fy_session_disk *disk) {
-  struct fy_session there;
+  struct fy_kept_session there;
   int is_there;
 
   if (fy_session_disk_read(disk, &there, &is_there, &job->error)) {

@@ -61,7 +61,8 @@ struct fy_session_job {
   /* The job is over and may be freed. On the thread that ran it: does nothing
    * but post. */
   void (*done)(struct fy_session_job *job);
-  struct fy_session session; /* given or got: whoever posted it clears it */
+  struct fy_kept_session
+      session; /* given or got: whoever posted it clears it */
   enum fy_session_result result;
   fy_time wait;
   freddy_error error; /* FREDDY_EAUTH with reason store_...; names the path,

@@ -88,7 +88,7 @@ static enum fy_session_fault check_name(const json_t *value, const char *want,
 }
 
 /* Unless it is an access token without its time, or a life that is none. */
-static int is_consistent(const struct fy_session *session) {
+static int is_consistent(const struct fy_kept_session *session) {
   if (session->expires_at > 0 &&
       (session->expires_at < session->obtained_at ||
        session->expires_at - session->obtained_at > LONGEST_LIFE)) {
@@ -99,7 +99,7 @@ static int is_consistent(const struct fy_session *session) {
 
 static enum fy_session_fault read_file(const json_t *file,
                                        const struct fy_session_owner *owner,
-                                       struct fy_session *session) {
+                                       struct fy_kept_session *session) {
   enum fy_session_fault fault = check_version(file);
 
   if (!fault) {
@@ -134,7 +134,7 @@ static enum fy_session_fault read_file(const json_t *file,
 
 enum fy_session_fault fy_session_read(const char *text, size_t size,
                                       const struct fy_session_owner *owner,
-                                      struct fy_session *session) {
+                                      struct fy_kept_session *session) {
   freddy_error err = {.code = FREDDY_OK};
   enum fy_session_fault fault;
   json_t *file;
@@ -213,7 +213,7 @@ static void add_time(struct writer *out, const char *name, double seconds) {
   }
 }
 
-static void add_all(struct writer *out, const struct fy_session *session,
+static void add_all(struct writer *out, const struct fy_kept_session *session,
                     const struct fy_session_owner *owner) {
   adds(out, "{\"freddy_session\": 1");
   add_member(out, "server", owner->server, strlen(owner->server));
@@ -233,7 +233,7 @@ static int is_kept_well(const struct fy_secret *token) {
   return !token || is_token(fy_secret_bare(token), fy_secret_bare_size(token));
 }
 
-int fy_session_write(const struct fy_session *session,
+int fy_session_write(const struct fy_kept_session *session,
                      const struct fy_session_owner *owner, char **text,
                      size_t *size) {
   struct writer out = {NULL, 0};
@@ -268,8 +268,9 @@ void fy_session_text_free(char *text, size_t size) {
 
 /* --- What it is --------------------------------------------------------- */
 
-void fy_session_set(struct fy_session *to, const struct fy_session *from) {
-  struct fy_session old = *to;
+void fy_session_set(struct fy_kept_session *to,
+                    const struct fy_kept_session *from) {
+  struct fy_kept_session old = *to;
 
   *to = *from;
   fy_secret_ref(to->access);
@@ -277,13 +278,13 @@ void fy_session_set(struct fy_session *to, const struct fy_session *from) {
   fy_session_clear(&old);
 }
 
-void fy_session_clear(struct fy_session *session) {
+void fy_session_clear(struct fy_kept_session *session) {
   fy_secret_unref(session->access);
   fy_secret_unref(session->refresh);
   memset(session, 0, sizeof(*session));
 }
 
-int fy_session_is_empty(const struct fy_session *session) {
+int fy_session_is_empty(const struct fy_kept_session *session) {
   return !session->access && !session->refresh;
 }
 
@@ -297,13 +298,13 @@ static int is_same_token(const struct fy_secret *a,
                 fy_secret_bare_size(a)) == 0;
 }
 
-int fy_session_is_same(const struct fy_session *a,
-                       const struct fy_session *b) {
+int fy_session_is_same(const struct fy_kept_session *a,
+                       const struct fy_kept_session *b) {
   return is_same_token(a->access, b->access) &&
          is_same_token(a->refresh, b->refresh);
 }
 
-int fy_session_is_alive(const struct fy_session *session, double wall) {
+int fy_session_is_alive(const struct fy_kept_session *session, double wall) {
   double margin = (session->expires_at - session->obtained_at) / 20;
 
   if (!session->access || session->expires_at <= 0) {
@@ -312,7 +313,7 @@ int fy_session_is_alive(const struct fy_session *session, double wall) {
   return wall < session->expires_at - (margin < 10 ? margin : 10);
 }
 
-void fy_session_grant(const struct fy_session *session, double wall,
+void fy_session_grant(const struct fy_kept_session *session, double wall,
                       fy_time now, struct fy_token_grant *grant) {
   double age = wall - session->obtained_at;
 
