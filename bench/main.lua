@@ -273,22 +273,6 @@ local function uploads()
   end
 end
 
--- --- Answers that are saved ----------------------------------------------
-
-local function saves()
-  title "An answer saved to a file (HTTP/1.1)"
-  for _, way in ipairs { { "with a length", "/large" },
-      { "gzip and chunked", "/packed" } } do
-    local all = rounds(function()
-      local wall, mib, before, most = unpack(numbers { LUA,
-        "bench/saves.lua", BASE .. way[2] })
-      return { mib = mib, speed = mib / wall, more = most - before }
-    end)
-    line(("%d MiB, %s, KiB above the start"):format(all.mib, way[1]), "%d",
-      all.more, "<= 8192", ("%.0f MiB/s, synced"):format(all.speed))
-  end
-end
-
 -- --- While a resolver hangs ----------------------------------------------
 
 local PHASES = { "start", "poll", "cancel", "drop", "timeout" }
@@ -363,6 +347,5 @@ polling()
 requiring()
 json()
 uploads()
-saves()
 stalled()
 others()

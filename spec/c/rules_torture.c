@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "rules/header.h"
+#include "rules/session.h"
 #include "rules/redirect.h"
 #include "rules/url.h"
 #include "unit.h"
@@ -160,6 +161,32 @@ static int task_secret(void) {
   return rc;
 }
 
+static int task_session(void) {
+  static const struct fy_session_owner owner = {"https://a.test", "session"};
+  struct fy_kept_session session = {NULL, NULL, 1000, 2000};
+  struct fy_kept_session back = {NULL, NULL, 0, 0};
+  char *text = NULL;
+  size_t size = 0;
+  int rc = FREDDY_ENOMEM;
+
+  session.access = fy_secret_new(NULL, "a", 1);
+  session.refresh = fy_secret_new(NULL, "r", 1);
+  if (session.access && session.refresh) {
+    rc = fy_session_write(&session, &owner, &text, &size);
+  }
+  if (rc == FREDDY_OK) {
+    enum fy_session_fault fault = fy_session_read(text, size, &owner, &back);
+
+    CHECK(fault == FY_SESSION_GOOD || fault == FY_SESSION_NO_MEMORY);
+    CHECK_INT(fy_session_is_same(&session, &back), fault == FY_SESSION_GOOD);
+    rc = fault ? FREDDY_ENOMEM : FREDDY_OK;
+  }
+  fy_session_clear(&session);
+  fy_session_clear(&back);
+  fy_session_text_free(text, size);
+  return rc;
+}
+
 static int task_calloc(void) {
   char *zeros = fy_calloc(4, 4);
   int rc = zeros ? FREDDY_OK : FREDDY_ENOMEM;
@@ -176,7 +203,7 @@ static const struct {
 } tasks[] = {{"buf", task_buf, 4},         {"join", task_join, 1},
              {"resolve", task_resolve, 2}, {"redirect", task_redirect, 3},
              {"headers", task_headers, 2}, {"secret", task_secret, 2},
-             {"calloc", task_calloc, 1}};
+             {"session", task_session, 5}, {"calloc", task_calloc, 1}};
 
 int main(void) {
   size_t i;

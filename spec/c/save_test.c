@@ -119,8 +119,9 @@ static void put_old(const struct place *place) {
 
 static freddy_call *start(struct place *place, const char *path,
                           double total) {
-  freddy_request req = {
-      .path = path, .save_to = place->path, .timeout = {.total = total}};
+  freddy_request req = {.path = path,
+                        .save_to = place->path,
+                        .timeout = {.total = total, .stall = 0.2}};
 
   return rig_start(&place->rig, &req);
 }
@@ -234,15 +235,13 @@ static long settle(struct loopback *server) {
 
 /* The transfer stands still, for longer than a stall may be, and goes on. */
 static void test_slow_disk(struct place *place) {
-  struct timespec pause = {0, 800000000};
-  freddy_request req = {
-      .path = "/big", .save_to = place->path, .timeout = {.stall = 0.5}};
+  struct timespec pause = {0, 300000000};
   freddy_call *call;
 
   put_old(place);
   atomic_store(&place->rig.server->written, 0);
   set_disk(WRITE, NONE);
-  call = rig_start(&place->rig, &req);
+  call = start(place, "/big", 0);
   EVENTUALLY(is_waiting());
   CHECK(settle(place->rig.server) < BIG - BIG / 4);
   nanosleep(&pause, NULL);
