@@ -56,6 +56,10 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   } else {
     transfer->resolving = 0; /* the proxy's; the server's is to come */
   }
+  if (transfer->sends) {
+    transfer->resent = 1; /* as for prereq; a proxy's answer comes before it */
+    return CURL_SOCKET_BAD;
+  }
   if (is_over(transfer) || fy_tls_check(transfer) != FREDDY_OK) {
     return CURL_SOCKET_BAD;
   }
