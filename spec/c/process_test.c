@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "engine_util.h"
+#include "quiet.h"
 
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
@@ -39,6 +40,7 @@ static int in_child(void (*body)(struct rig *), struct rig *rig) {
   pid_t pid;
 
   fflush(stdout);
+  quiet_wait();
   pid = fork();
   if (pid == 0) {
     unit_failed = 0;

@@ -9,6 +9,7 @@
 #include "disk.h"
 #include "engine_util.h"
 #include "folder.h"
+#include "quiet.h"
 
 enum { BIG = 12 * 1024 * 1024, BUFFER = 256 * 1024 };
 
@@ -503,6 +504,7 @@ static void test_fork(struct place *place) {
   call = start(place, "/big", 0);
   EVENTUALLY(is_waiting());
   size = strlen(folder_list(&place->folder));
+  quiet_wait();
   pid = fork();
   if (pid == 0) {
     exit_with_an_engine(place, call);
@@ -521,9 +523,11 @@ static void test_fork(struct place *place) {
 static void exit_at(struct place *place, enum step step) {
   struct place mine = *place;
   int status = -1;
-  pid_t pid = fork();
+  pid_t pid;
 
   UNIT_CASE("exit at step %d", (int)step);
+  quiet_wait();
+  pid = fork();
   if (pid == 0) {
     mine.rig.client = rig_client(place->rig.server->port, NULL);
     CHECK_INT(freddy_inbox_new(&mine.rig.inbox, NULL), FREDDY_OK);
