@@ -24,6 +24,16 @@ static int serve(struct loopback *server, int fd,
 
   (void)nth;
   path = path ? path : "";
+  if (strcmp(path, "/token") == 0 || strcmp(path, "/refresh") == 0) {
+    return loop_answer(fd, 200, "",
+                       "{\"token\":\"new\",\"refresh_token\":\"next\","
+                       "\"expires_in\":3600}") == 0;
+  }
+  if (strcmp(path, "/session") == 0) {
+    return strstr(req->head, "Authorization: Bearer new\r\n")
+               ? loop_answer(fd, 200, "", "right") == 0
+               : loop_answer(fd, 401, "", "{\"code\":\"TOKEN_EXPIRED\"}") == 0;
+  }
   if (strcmp(path, "/big") == 0) {
     memset(big, 'x', sizeof(big) - 1);
     return loop_answer(fd, 200, "Content-Type: application/json\r\n", big) ==
@@ -128,6 +138,9 @@ static const struct scenario {
      200,
      "GET 0"},
     {"refused", {.path = "/to/302ftp:x"}, 302, "moved"},
+    {"exchange", {.path = "/session"}, 200, "right"},
+    {"refresh", {.path = "/session"}, 200, "right"},
+    {"renew by 401", {.path = "/session"}, 200, "right"},
     {"decode", {.path = "/big", .decoder = &decoder}, 200, NULL},
     {"save", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
     {"save named", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
@@ -197,6 +210,24 @@ static int run(const struct scenario *row, freddy_client *client,
   return good;
 }
 
+/* Another session each time: what one attempt left is not the next one's. */
+static void set_credential(const struct scenario *row,
+                           freddy_options *options) {
+  static char text[40];
+  static int serial;
+
+  snprintf(text, sizeof(text), "refresh-%d", ++serial);
+  if (strcmp(row->name, "exchange") == 0) {
+    options->api_key = text;
+    options->exchange = 1;
+  } else if (strcmp(row->req.path, "/session") == 0) {
+    options->api_key = NULL;
+    options->refresh_token = text;
+    options->token = row->name[2] == 'n' ? "old" : NULL;
+    options->expires_in = options->token ? 3600 : 0;
+  }
+}
+
 static int attempt(const struct scenario *row, unsigned port) {
   freddy_options options = {.api_key = "unit-key-0123456789abcdef"};
   freddy_client *client = NULL;
@@ -204,6 +235,7 @@ static int attempt(const struct scenario *row, unsigned port) {
   char proxy[64], url[64];
   int good = 0;
 
+  set_credential(row, &options);
   snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
   options.base_url = url;
   snprintf(proxy, sizeof(proxy), "http://user:pass%%20word@localhost:%u",
