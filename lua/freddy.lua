@@ -12,6 +12,7 @@ local core = require "freddy.core"
 local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
+local session_file = require "freddy.session_file"
 local task = require "freddy.task"
 
 local client -- loaded by freddy.new: half of the library, and of its weight
@@ -55,6 +56,8 @@ local freddy = {
 ---@field buffer? integer bytes of a stream that wait before the transfer
 ---  pauses; default 1 MiB
 ---@field http_version? "2"|"1.1" default "2", where the server offers it
+---@field store? freddy.SessionFile keeps the session: see
+---  freddy.session_file
 ---@field json? { encode: function, decode: function } another JSON codec, such
 ---  as `require "cjson"`
 
@@ -82,6 +85,14 @@ function freddy.array(t)
   end
   return core.json_array(t)
 end
+
+--- A file that keeps a session, for the option `store` of freddy.new. Every
+--- process that names it has the same session; one of them renews it. It is
+--- for its owner's eyes only (mode 0600) and replaced as a whole. Raises when
+--- `path` is no path; touches no disk.
+---@param path string
+---@return freddy.SessionFile
+freddy.session_file = session_file.new
 
 --- As assert, with an error table as message, on every Lua: the assert of 5.1
 --- and 5.2 takes only strings. Raises the error itself; on PUC Lua 5.1, whose

@@ -155,7 +155,7 @@ function helper.client(options)
     given[name] = value
   end
   if not (given.api_key or given.token or given.refresh_token
-      or given.auth) then
+      or given.auth or given.store) then
     given.api_key = helper.api_key
   end
   return assert(freddy.new(given))

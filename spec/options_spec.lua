@@ -31,6 +31,7 @@ local WRONG = { -- option, wrong values
   { "expires_in", 0, -1, "5", 0 / 0 },
   { "auth_paths", "/v1/x", 5, true },
   { "keep_warm", 1, "yes" },
+  { "store", "session.json", {} },
   { "base_url", "", 5, "http://x\n", {} },
   { "key_header", "", 5, "two words", "x:y", "x\n" },
   { "timeout", 0, -1, "5", true, 0 / 0, noop },
@@ -49,7 +50,7 @@ local WRONG = { -- option, wrong values
 }
 
 local LATER = {
-  "token_provider", "on_token", "store", "retries",
+  "token_provider", "on_token", "retries",
   "rate_limit", "max_in_flight", "on_retry", "on_event",
   "on_log", "exit_wait", "max_event",
 }

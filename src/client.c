@@ -124,6 +124,29 @@ static int set_auth(struct freddy_client *client, const freddy_options *opts,
              : rc;
 }
 
+/* The absolute path: a relative one starts where the client was made. */
+static int set_store(struct freddy_client *client, const freddy_options *opts,
+                     freddy_error *err) {
+  struct fy_session_owner owner = {client->base_url, "session"};
+  struct fy_session_file *file;
+  int rc;
+
+  if (!opts->store) {
+    return FREDDY_OK;
+  }
+  if (opts->api_key && !opts->exchange) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "store: an API key is no session to be kept");
+  }
+  file = fy_session_file_new(opts->store, &owner, err);
+  if (!file) {
+    return err ? (int)err->code : FREDDY_EMISUSE;
+  }
+  rc = fy_config_copy(fy_session_file_path(file), &client->store, err);
+  fy_session_file_unref(file);
+  return rc;
+}
+
 static int make_secret(const char *what, const char *text,
                        struct fy_secret **out, freddy_error *err) {
   if (!text) {
@@ -159,9 +182,15 @@ static int set_session(struct freddy_client *client, const char *access,
     credential = fy_credential_get(client, &session);
     rc = credential ? FREDDY_OK : fy_error_nomem(err);
   }
-  if (rc == FREDDY_OK &&
-      fy_client_set_session(client, credential) != FREDDY_OK) {
-    rc = fy_error_nomem(err);
+  if (rc == FREDDY_OK) {
+    fy_credential_ref(credential);
+    rc = fy_client_set_session(client, credential);
+    if (rc != FREDDY_OK) {
+      rc = fy_error_nomem(err);
+    } else if (anew) {
+      fy_credential_keep(credential);
+    }
+    fy_credential_unref(credential);
   }
   fy_secret_unref(secrets[0]);
   fy_secret_unref(secrets[1]);
@@ -198,7 +227,7 @@ static int set_credential(struct freddy_client *client,
   const char *text = opts->api_key ? opts->api_key : opts->token;
   int rc;
 
-  if (opts->refresh_token || opts->exchange) {
+  if (opts->refresh_token || opts->exchange || opts->store) {
     return set_first_session(client, opts, err);
   }
   if (opts->api_key && opts->token) {
@@ -244,6 +273,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
       (rc = set_headers(client, opts->headers, err)) == FREDDY_OK &&
       (rc = fy_config_timeouts(&opts->timeout, err)) == FREDDY_OK &&
       (rc = set_auth(client, opts, err)) == FREDDY_OK &&
+      (rc = set_store(client, opts, err)) == FREDDY_OK &&
       (rc = set_credential(client, opts, err)) == FREDDY_OK) {
     *out = client;
   } else {

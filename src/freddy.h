@@ -111,8 +111,13 @@ typedef struct freddy_options {
   const char *refresh_path; /* NULL: /v1/auth/refresh */
   const char *token_path;   /* NULL: /v1/auth/token */
   int keep_warm;            /* 1: renew also when no request asks for it */
-  const char *key_header;   /* NULL: api-key */
-  const char *user_agent;   /* NULL: freddy/VERSION */
+  /* The path of a file that keeps the session, for this process and all others
+   * that are given the same one: they renew it once. What it holds is newer
+   * than `token` and `refresh_token`, which may be left out. Not with an
+   * `api_key` that is not exchanged. NULL: the session is kept nowhere. */
+  const char *store;
+  const char *key_header; /* NULL: api-key */
+  const char *user_agent; /* NULL: freddy/VERSION */
   /* PEM, the path of a file or text; each replaces the system's store, and
    * they exclude each other. Text is parsed for each connection anew. */
   const char *ca_file;

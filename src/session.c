@@ -29,11 +29,21 @@ static int install(freddy_client *client, const struct freddy_call *call,
                    const struct fy_grant *grant) {
   struct fy_given session = {.access = grant->access,
                              .refresh = grant->refresh,
-                             .expires_in = life_left(call, grant)};
+                             .expires_in = life_left(call, grant),
+                             .anew = 1};
   struct fy_credential *credential = fy_credential_get(client, &session);
+  int rc;
 
-  return credential ? fy_client_set_session(client, credential)
-                    : FREDDY_ENOMEM;
+  if (!credential) {
+    return FREDDY_ENOMEM;
+  }
+  fy_credential_ref(credential);
+  rc = fy_client_set_session(client, credential);
+  if (rc == FREDDY_OK) {
+    fy_credential_keep(credential);
+  }
+  fy_credential_unref(credential);
+  return rc;
 }
 
 static int read_and_install(freddy_client *client, struct freddy_call *call,

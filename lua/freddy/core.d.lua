@@ -106,6 +106,7 @@ function core.header_owner(name, key_header) end
 ---@field refresh_path? string
 ---@field token_path? string
 ---@field keep_warm? boolean
+---@field store? string the path of a session file
 ---@field http1? boolean
 ---@field max_body? integer
 ---@field buffer? integer

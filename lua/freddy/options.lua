@@ -4,6 +4,7 @@
 --- value never is, since it may be a secret in the wrong place.
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
+local session_file = require "freddy.session_file"
 
 local options = {}
 
@@ -114,6 +115,12 @@ local function callable(value)
   end
 end
 
+local function store(value)
+  if not session_file.is_one(value) then
+    return "what freddy.session_file(path) returns"
+  end
+end
+
 --- A file's path: any bytes but NUL, which would end it.
 local function path_name(value)
   if type(value) ~= "string" or value == "" then
@@ -193,7 +200,7 @@ options.client = {
   refresh_token = secret, expires_in = seconds, auth_paths = is_table,
   keep_warm = boolean, token_provider = LATER,
   on_token = LATER, retries = LATER, rate_limit = LATER,
-  max_in_flight = LATER, max_event = LATER, store = LATER,
+  max_in_flight = LATER, max_event = LATER, store = store,
   on_retry = LATER, on_event = LATER, on_log = LATER, exit_wait = LATER,
 }
 

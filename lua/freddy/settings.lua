@@ -27,6 +27,9 @@ local function check_credentials(given)
       .. "give one of them", other)
   elseif kind == "key" and other then
     misuse.raise('freddy.new: auth = "key" and %s exclude each other', other)
+  elseif given.store and key ~= nil and kind ~= "bearer" then
+    misuse.raise('freddy.new: store keeps sessions, and an api_key is none; '
+      .. 'give auth = "bearer" to exchange it')
   elseif kind == "bearer" and key == nil and other then
     misuse.raise('freddy.new: auth = "bearer" exchanges an api_key: give one')
   elseif given.expires_in ~= nil and given.token == nil then
@@ -108,7 +111,9 @@ local function core_options(given)
     max_body = given.max_body, buffer = given.buffer,
     http1 = given.http_version == "1.1",
     refresh_token = given.refresh_token, expires_in = given.expires_in,
-    keep_warm = given.keep_warm, exchange = given.auth == "bearer" or nil,
+    keep_warm = given.keep_warm,
+    store = given.store and given.store.path,
+    exchange = given.auth == "bearer" or nil,
   }
   if given.auth_paths then
     options.auth_paths("freddy.new", given.auth_paths)
@@ -123,7 +128,7 @@ local function core_options(given)
     out.timeout = options.timeout("freddy.new", given.timeout)
   end
   if key == nil and given.token == nil and given.refresh_token == nil
-      and given.auth ~= "none" then
+      and given.auth ~= "none" and not given.store then
     local ok, err = read_environment(given, out)
     if not ok then
       return nil, err

@@ -35,6 +35,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->refresh_token = fy_field_text(L, table, "refresh_token", err);
   opts->refresh_path = fy_field_text(L, table, "refresh_path", err);
   opts->token_path = fy_field_text(L, table, "token_path", err);
+  opts->store = fy_field_text(L, table, "store", err);
   opts->expires_in = fy_field_seconds(L, table, "expires_in");
   opts->exchange = fy_field_flag(L, table, "exchange");
   opts->keep_warm = fy_field_flag(L, table, "keep_warm");

@@ -164,6 +164,9 @@ static enum fy_token_failure by_status(int status) {
 
 /* Nothing came that could be read: was it sent? */
 static enum fy_token_failure by_error(const freddy_error *err) {
+  if (err->code == FREDDY_ENOMEM) {
+    return FY_TOKEN_GARBAGE; /* a repeat would want as much */
+  }
   if (!err->sent) {
     return FY_TOKEN_UNSENT;
   }

@@ -60,6 +60,7 @@ void fy_client_unref(struct freddy_client *client) {
   fy_credential_leave(client->session);
   fy_free(client->refresh_path);
   fy_free(client->token_path);
+  fy_free(client->store);
   fy_free(client->base_url);
   fy_free(client->key_header);
   fy_free(client->user_agent);
@@ -210,7 +211,8 @@ int fy_client_is_alike(const struct freddy_client *a,
          same_text(a->key_header, b->key_header) &&
          same_text(a->refresh_path, b->refresh_path) &&
          same_text(a->token_path, b->token_path) &&
-         same_tls(&a->tls, &b->tls) && same_proxy(a->proxy, b->proxy);
+         same_text(a->store, b->store) && same_tls(&a->tls, &b->tls) &&
+         same_proxy(a->proxy, b->proxy);
 }
 
 /* --- Secrets ------------------------------------------------------------ */

@@ -42,6 +42,7 @@ struct freddy_client {
   char *refresh_path, *token_path; /* under base_url */
   int exchanges; /* an API key is for tokens, never sent to the API itself */
   int keep_warm;
+  char *store; /* the path of a session file; NULL: none */
 
   pthread_mutex_t lock; /* what follows */
   freddy_credential kind;

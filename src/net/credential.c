@@ -14,9 +14,6 @@
 #include "net/inbox.h"
 #include "rules/jwt.h"
 
-/* What can be wished of one. */
-enum { UNUSED = 1, REVOKE = 2 };
-
 static const fy_time LINGER = 60 * FY_SECOND;
 
 /* Every session of the process that a client may share. */
@@ -46,6 +43,7 @@ void fy_credential_unref(struct fy_credential *credential) {
   }
   fy_client_unref(credential->via);
   fy_inbox_unref(credential->nowhere);
+  fy_session_file_unref(credential->store);
   fy_secret_unref(credential->key);
   fy_secret_unref(credential->first[0]);
   fy_secret_unref(credential->first[1]);
@@ -134,9 +132,17 @@ static int wind_up(struct fy_credential *credential,
   if (session->access && given_life(credential, session, &life)) {
     return FREDDY_ENOMEM;
   }
+  if (fy_store_open(credential, session, life) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  if (credential->store && !session->anew) {
+    means |= FY_BY_STORE; /* what it has is newer than what is given */
+    life = 0;
+  }
   credential->renewable = means != 0;
   fy_token_init(&credential->token, means, seed);
   credential->token.keep_warm = credential->via->keep_warm;
+  credential->token.has_store = credential->store != NULL;
   fy_token_give(&credential->token, fy_clock_now(), life, means);
   return FREDDY_OK;
 }
@@ -153,10 +159,17 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
                         unsigned wishes) {
   struct fy_credential *credential = (struct fy_credential *)post;
 
-  if (wishes & REVOKE) {
+  if (wishes & FY_CREDENTIAL_REVOKE) {
     fy_credential_revoke_now(credential);
   }
-  if (wishes & UNUSED && credential->engine) {
+  if (wishes & FY_CREDENTIAL_KEEP &&
+      fy_credential_adopt(engine, credential) == FREDDY_OK) {
+    fy_store_save_given(credential);
+  }
+  if (wishes & FY_CREDENTIAL_STORED) {
+    fy_store_heed(credential);
+  }
+  if (wishes & FY_CREDENTIAL_UNUSED && credential->engine) {
     fy_timers_set(&engine->timers, &credential->linger,
                   fy_clock_add(fy_clock_now(), LINGER));
   }
@@ -279,7 +292,7 @@ void fy_credential_leave(struct fy_credential *credential) {
   pthread_mutex_lock(&table_lock);
   if (atomic_fetch_sub(&credential->users, 1) == 1) {
     if (engine && atomic_load(&credential->generation)) {
-      fy_engine_post(engine, &credential->post, UNUSED);
+      fy_engine_post(engine, &credential->post, FY_CREDENTIAL_UNUSED);
     } else {
       unlist(credential);
     }
@@ -321,6 +334,23 @@ void fy_credential_wipe(struct fy_credential *credential) {
   pthread_mutex_unlock(&credential->lock);
 }
 
+void fy_credential_set_refresh(struct fy_credential *credential,
+                               struct fy_secret *refresh) {
+  pthread_mutex_lock(&credential->lock);
+  retire(credential, &credential->refresh);
+  credential->refresh = fy_secret_ref(refresh);
+  pthread_mutex_unlock(&credential->lock);
+}
+
+void fy_credential_keep(struct fy_credential *credential) {
+  struct fy_engine *engine = credential->store ? fy_engine_get(NULL) : NULL;
+
+  if (engine) {
+    fy_store_expect(credential);
+    fy_engine_post(engine, &credential->post, FY_CREDENTIAL_KEEP);
+  }
+}
+
 int fy_credential_replace(struct fy_credential *credential,
                           struct fy_grant *grant) {
   struct fy_secret *line =
@@ -337,7 +367,6 @@ int fy_credential_replace(struct fy_credential *credential,
     credential->refresh = fy_secret_ref(grant->refresh);
   }
   fy_secrets_prune(&credential->replaced);
-  credential->renewals++;
   credential->last_error[0] = '\0';
   pthread_mutex_unlock(&credential->lock);
   return FREDDY_OK;
@@ -376,9 +405,11 @@ void fy_credential_revoke(struct fy_credential *credential) {
   struct fy_engine *engine = fy_engine_running();
 
   atomic_store(&credential->revoked, 1);
+  fy_store_expect(credential);
   if (engine && atomic_load(&credential->generation)) {
-    fy_engine_post(engine, &credential->post, REVOKE);
+    fy_engine_post(engine, &credential->post, FY_CREDENTIAL_REVOKE);
   } else {
+    fy_store_clear(credential);
     fy_credential_wipe(credential);
     forget_origin(credential);
   }
@@ -386,6 +417,7 @@ void fy_credential_revoke(struct fy_credential *credential) {
 
 void fy_credential_revoke_now(struct fy_credential *credential) {
   fy_token_revoke(&credential->token);
+  fy_store_clear(credential);
   fy_credential_wipe(credential);
   forget_origin(credential);
   if (credential->engine) {

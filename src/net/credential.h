@@ -12,6 +12,7 @@
 
 #include "base/secret.h"
 #include "freddy.h"
+#include "net/credential_store.h"
 #include "net/post.h"
 #include "net/secrets.h"
 #include "net/timers.h"
@@ -47,7 +48,16 @@ struct fy_credential {
   struct fy_token token;
   struct freddy_call *first_waiting, *last_waiting;
   struct freddy_call *request; /* its own, under way */
-  freddy_error why;            /* how the last renewal failed */
+
+  /* where it is kept; NULL: nowhere */
+  struct fy_session_file *store;
+  struct fy_keep keep[2];
+  double obtained_at, expires_at;  /* of the token, wall clock */
+  fy_time given_since, given_life; /* 0: not to be used (any more) */
+  int clear_due;
+  int counted; /* among those that an exit waits for */
+
+  freddy_error why; /* how the last renewal failed */
 
   pthread_mutex_t lock;      /* what follows */
   struct fy_secret *access;  /* the whole line Authorization */
@@ -59,6 +69,14 @@ struct fy_credential {
   int spent; /* nothing brings it back but what is given anew */
   uint64_t renewals;
   char last_error[232];
+};
+
+/* What can be wished of one. */
+enum {
+  FY_CREDENTIAL_UNUSED = 1,
+  FY_CREDENTIAL_REVOKE = 2,
+  FY_CREDENTIAL_STORED = 4, /* a job of its store is done */
+  FY_CREDENTIAL_KEEP = 8    /* save what it was given */
 };
 
 /* What a session is made of; every part may be NULL, but not all. Borrowed. */
@@ -82,6 +100,10 @@ void fy_credential_unref(struct fy_credential *credential); /* NULL is fine */
 
 /* The client has it no longer; drops its reference. NULL is fine. */
 void fy_credential_leave(struct fy_credential *credential);
+
+/* Save what it was given in its store, if it has one, whatever that holds.
+ * Any thread; never blocks. */
+void fy_credential_keep(struct fy_credential *credential);
 
 /* Fill what a session has of `status`. Any thread. */
 void fy_credential_describe(struct fy_credential *credential,
@@ -162,6 +184,9 @@ void fy_credential_publish(struct fy_credential *credential);
 /* Take over what came; FREDDY_OK or FREDDY_ENOMEM (nothing has changed). */
 int fy_credential_replace(struct fy_credential *credential,
                           struct fy_grant *grant);
+/* Renew by `refresh` from now on. */
+void fy_credential_set_refresh(struct fy_credential *credential,
+                               struct fy_secret *refresh);
 void fy_credential_wipe(struct fy_credential *credential);
 void fy_credential_revoke_now(struct fy_credential *credential);
 /* 1 when it has no client any more, and is in the table no longer. */

@@ -44,6 +44,7 @@ static void orphan(struct fy_credential *credential) {
     credential->next->prev = credential->prev;
   }
   credential->engine = NULL;
+  fy_store_publish(credential, 0);
   fy_credential_unref(credential);
 }
 
@@ -148,6 +149,9 @@ void fy_credential_fail(struct freddy_call *call,
     fy_error_set(&err, FREDDY_EAUTH, "session_expired",
                  "the session is over: %s", credential->why.message);
     err.uncertain = token->uncertain;
+  } else if (answer == FY_TOKEN_RENEWAL_FAILED &&
+             credential->why.code == FREDDY_ENOMEM) {
+    fy_error_nomem(&err);
   } else if (answer == FY_TOKEN_RENEWAL_FAILED) {
     fy_error_set(&err, FREDDY_EAUTH, "refresh_failed",
                  "the token could not be renewed: %s",
@@ -218,14 +222,23 @@ void fy_credential_publish(struct fy_credential *credential) {
   credential->spent = fy_token_is_spent(&credential->token, now);
   credential->dies_at = fy_clock_add(now, left);
   pthread_mutex_unlock(&credential->lock);
+  fy_store_publish(credential, fy_token_is_at_risk(&credential->token));
 }
 
 static void do_step(struct fy_credential *credential,
                     const struct fy_token_step *step) {
+  struct fy_token_grant given;
   freddy_error err = {.code = FREDDY_OK};
 
-  if (step->todo != FY_TOKEN_FETCH ||
-      fy_auth_call_start(credential, step->means, step->ticket) == FREDDY_OK) {
+  if (step->todo != FY_TOKEN_FETCH) {
+    fy_store_step(credential, step);
+    return;
+  }
+  if (fy_store_has_given(credential, &given)) {
+    fy_token_fetched(&credential->token, step->ticket, fy_clock_now(), &given);
+    return;
+  }
+  if (fy_auth_call_start(credential, step->means, step->ticket) == FREDDY_OK) {
     return;
   }
   fy_error_nomem(&err);
@@ -249,6 +262,21 @@ void fy_credential_run(struct fy_credential *credential) {
   }
   fy_credential_publish(credential);
   fy_credential_unref(credential);
+}
+
+/* Its times, as another process is to know them. */
+static void note_times(struct fy_credential *credential,
+                       const struct fy_token_grant *life) {
+  double age = (double)(fy_clock_now() - life->since) / (double)FY_SECOND;
+
+  pthread_mutex_lock(&credential->lock);
+  credential->renewals++;
+  pthread_mutex_unlock(&credential->lock);
+  credential->obtained_at = fy_store_wall_now() - age;
+  credential->expires_at =
+      life->life == FY_NEVER
+          ? 0
+          : credential->obtained_at + (double)life->life / (double)FY_SECOND;
 }
 
 /* One that has run out on its way: who waits for it hears why. */
@@ -275,6 +303,7 @@ void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
     return;
   }
   if (fy_credential_replace(credential, grant) == FREDDY_OK) {
+    note_times(credential, &life);
     fy_token_fetched(&credential->token, ticket, fy_clock_now(), &life);
     check_life(credential);
   } else {
@@ -323,6 +352,7 @@ int fy_credential_admit(struct freddy_call *call) {
     return 0;
   }
   fy_timers_unset(&call->engine->timers, &credential->linger);
+  fy_token_look_again(&credential->token, fy_clock_now());
   answer = fy_token_ask(&credential->token, fy_clock_now(), 0);
   if (answer == FY_TOKEN_WAIT) {
     fy_credential_wait(call);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "net/credential.h"
+#include "net/credential_store.h"
 #include "net/engine.h"
 #include "net/io_thread.h"
 #include "net/private_fd.h"
@@ -19,6 +20,9 @@ static _Atomic(struct fy_engine *) current;
 static _Atomic uint64_t generation = 1;
 static int curl_is_ready, fork_is_watched, exit_is_watched;
 static atomic_int exiting;
+
+/* What an exit waits for a session to be kept, milliseconds. */
+enum { EXIT_WAIT = 2000 };
 
 uint64_t fy_engine_generation(void) {
   return atomic_load(&generation);
@@ -98,6 +102,7 @@ static void stop_at_exit(void) {
   if (!engine) {
     return;
   }
+  fy_store_wait(EXIT_WAIT);
   fy_engine_stop(engine, FY_STOP_EXIT);
   pthread_mutex_lock(&engine->lock);
   wait_stopped(engine, 50);

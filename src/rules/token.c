@@ -297,7 +297,39 @@ void fy_token_claimed(struct fy_token *token, uint64_t ticket, fy_time now,
     enter(token, CLAIM_WAIT, fy_clock_add(now, wait));
   } else {
     token->claim_held = 1;
-    enter(token, FETCH, FY_NEVER);
+    token->means &= ~FY_BY_STORE;
+    if (token->means) {
+      enter(token, FETCH, FY_NEVER);
+    } else {
+      end_renewal(token);
+    }
+  }
+}
+
+void fy_token_not_claimed(struct fy_token *token, uint64_t ticket,
+                          fy_time now) {
+  if (is_current(token, ticket, CLAIM)) {
+    give_up(token, now, 0);
+  }
+}
+
+void fy_token_can_refresh(struct fy_token *token) {
+  token->means |= FY_BY_REFRESH;
+  token->refused = 0;
+}
+
+void fy_token_ended(struct fy_token *token, uint64_t ticket) {
+  if (is_current(token, ticket, CLAIM) || is_current(token, ticket, SAVE)) {
+    token->generation++;
+    token->means = token->has_token = token->given = token->refused = 0;
+    end_renewal(token);
+  }
+}
+
+void fy_token_look_again(struct fy_token *token, fy_time now) {
+  if (token->has_store && !token->means && !token->revoked &&
+      token->phase == IDLE && !is_alive(token, now)) {
+    token->means = FY_BY_STORE;
   }
 }
 
@@ -342,7 +374,7 @@ void fy_token_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
 
 void fy_token_adopt(struct fy_token *token, uint64_t ticket, fy_time now,
                     const struct fy_token_grant *grant) {
-  if (is_current(token, ticket, CLAIM)) {
+  if (is_current(token, ticket, CLAIM) || is_current(token, ticket, SAVE)) {
     settle(token, now, grant);
     end_renewal(token);
   }

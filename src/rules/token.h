@@ -20,7 +20,9 @@
 enum {
   FY_BY_REFRESH = 1,  /* a refresh token */
   FY_BY_EXCHANGE = 2, /* an API key */
-  FY_BY_PROVIDER = 4  /* a function of the host's */
+  FY_BY_PROVIDER = 4, /* a function of the host's */
+  FY_BY_STORE = 8     /* what the store has, if it has anything: until it was
+                         asked */
 };
 
 enum fy_token_state {
@@ -154,11 +156,25 @@ void fy_token_step(struct fy_token *token, struct fy_token_step *step);
 void fy_token_claimed(struct fy_token *token, uint64_t ticket, fy_time now,
                       fy_time wait);
 
+/* The store could not be asked. */
+void fy_token_not_claimed(struct fy_token *token, uint64_t ticket,
+                          fy_time now);
+
+/* It has a refresh token, newer than any that was refused. */
+void fy_token_can_refresh(struct fy_token *token);
+
+/* It says that somebody logged out. */
+void fy_token_ended(struct fy_token *token, uint64_t ticket);
+
+/* There is nothing, or it is over; but the store may have something by now.
+ * For each request that comes. */
+void fy_token_look_again(struct fy_token *token, fy_time now);
+
 /* A fetch brought a token. */
 void fy_token_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
                       const struct fy_token_grant *grant);
 
-/* The store had a newer one. */
+/* The store had a newer one: asked for a claim, or when ours was saved. */
 void fy_token_adopt(struct fy_token *token, uint64_t ticket, fy_time now,
                     const struct fy_token_grant *grant);
 

@@ -1,0 +1,265 @@
+-- SPDX-License-Identifier: MIT
+--- A session that is kept in a file: many processes have it, one renews it,
+--- and none is logged out by the others.
+
+local freddy = require "freddy"
+local helper = require "spec.helper"
+local util = require "spec.session_util"
+
+local REFRESH = "/v1/auth/refresh"
+local make, book, requests = util.make, util.book, util.requests
+local right, fails = util.right, util.fails
+
+local folder
+before_each(function()
+  util.begin()
+  folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir -m 700 " .. folder))
+end)
+after_each(function()
+  util.finish()
+  os.execute("rm -r " .. folder)
+end)
+
+local function store()
+  return freddy.session_file(folder .. "/session")
+end
+
+local function content()
+  local file = io.open(folder .. "/session")
+  local text = file and file:read "*a"
+  if file then
+    file:close()
+  end
+  return text and helper.json.decode(text)
+end
+
+-- A process with a client of its own, that runs `body`.
+local function script(body, options)
+  return ([[
+    local freddy = require "freddy"
+    local client = assert(freddy.new { base_url = %q, ca_file = %q,
+      store = freddy.session_file(%q), %s })
+    %s
+  ]]):format(helper.base_url, helper.ca_file, folder .. "/session",
+    options or "", body)
+end
+
+local ONE = [[
+  local res, err = client:get "/v1/echo"
+  io.write(res and res.status or tostring(err))
+]]
+
+local function run_one(options)
+  local output, status = helper.script(script(ONE, options))
+  assert.equal("200", output)
+  assert.equal(0, status)
+end
+
+-- So many processes at once; what each of them wrote, line by line.
+local function run_many(count, body, options)
+  local file = folder .. "/script.lua"
+  local handle = assert(io.open(file, "w"))
+  handle:write(script(body, options))
+  handle:close()
+  local pipe = assert(io.popen(("for i in $(seq %d); do %s %s & done; wait")
+    :format(count, helper.lua, file) .. " 2>&1"))
+  local output = pipe:read "*a"
+  pipe:close()
+  return output
+end
+
+-- The file has a session whose token has run out, unless `life` is given.
+local function log_in(life)
+  local tokens = helper.session { expires_in = life or 0.001 }
+  local client = make { auth = "none", store = store() }
+  assert.is_true(client.auth:set_token { access_token = tokens.token,
+    refresh_token = tokens.refresh_token, expires_in = life or 0.001 })
+  helper.eventually(content)
+  return client, tokens
+end
+
+describe("a session file", function()
+  it("keeps what was logged in with", function()
+    local _, tokens = log_in(3600)
+    local kept = content()
+    assert.equal(tokens.token, kept.access_token)
+    assert.equal(tokens.refresh_token, kept.refresh_token)
+    assert(kept.expires_at - kept.obtained_at == 3600)
+    local list = assert(io.popen("stat -c %a " .. folder .. "/session"))
+    assert.equal("600\n", list:read "*a")
+    list:close()
+  end)
+
+  it("is all that another process needs", function()
+    log_in(3600)
+    run_one()
+    assert.equal(0, book("refresh").calls)
+    assert.equal(1, requests "/v1/echo")
+  end)
+
+  it("has what a refresh brought before anybody waits for it", function()
+    local client, tokens = log_in()
+    right(client)
+    local kept = content()
+    assert.not_equal(tokens.refresh_token, kept.refresh_token)
+    assert.equal(helper.counters().last.tail, kept.access_token:sub(-8))
+    run_one()
+    assert.equal(1, book("refresh").calls)
+  end)
+
+  it("counts more than the tokens that a program still has", function()
+    local client, tokens = log_in()
+    right(client) -- rotates
+    run_one(("token = %q, refresh_token = %q"):format(tokens.token,
+      tokens.refresh_token))
+    assert.equal(1, book("refresh").calls)
+  end)
+
+  it("takes over the tokens that a program has", function()
+    local tokens = helper.session {}
+    local client = make { token = tokens.token,
+      refresh_token = tokens.refresh_token, store = store() }
+    right(client)
+    assert.equal(tokens.refresh_token, content().refresh_token)
+    assert.equal(0, book("refresh").calls)
+    run_one()
+  end)
+
+  it("keeps an exchanged key's session", function()
+    local options = ("api_key = %q, auth = 'bearer'"):format(helper.api_key)
+    run_one(options)
+    run_one(options)
+    assert.equal(1, book("token").calls)
+  end)
+
+  it("that is empty is a missing credential, until it is not", function()
+    local client = make { auth = "none", store = store() }
+    fails(client, "missing_credentials", nil)
+    fails(client, "missing_credentials", nil)
+    log_in(3600)
+    right(client)
+  end)
+
+  it("is empty after a logout, for every process", function()
+    local client = log_in(3600)
+    local other = make { auth = "none", store = store(),
+      auth_paths = { refresh = REFRESH .. "?other" } }
+    right(other)
+    client.core:forget()
+    helper.eventually(function()
+      return not content().refresh_token
+    end)
+    helper.control { revoke = { access = true } }
+    fails(other, "missing_credentials", nil)
+    assert.equal(0, book("refresh").calls)
+    log_in(3600)
+    right(other)
+  end)
+
+  it("brings another process back when that logs in again", function()
+    local client = log_in()
+    helper.control { revoke = { refresh = true } }
+    fails(client, "auth", "session_expired")
+    fails(client, "auth", "session_expired")
+    assert.equal(1, book("refresh").calls)
+    log_in(3600)
+    right(client)
+    assert.equal(1, book("refresh").calls)
+  end)
+
+  it("that others can read is refused, and left alone", function()
+    log_in(3600)
+    assert(os.execute("chmod 644 " .. folder .. "/session"))
+    local client = make { store = store(),
+      auth_paths = { refresh = REFRESH .. "?other" } }
+    local err = fails(client, "auth", "refresh_failed")
+    assert.matches("session", err.message)
+    assert(err.retry_after > 0)
+    assert.equal(0, book("refresh").calls)
+  end)
+
+  it("is an option's value, and nothing else is", function()
+    helper.raises_here(function()
+      freddy.new { store = "path" }
+    end, "freddy.session_file")
+    helper.raises_here(function()
+      freddy.session_file ""
+    end, "path")
+    helper.raises_here(function()
+      freddy.new { api_key = "k", store = store() }
+    end, "store")
+    assert.matches("^freddy.session_file: /", tostring(store()))
+  end)
+end)
+
+describe("processes with one session file", function()
+  it("share one refresh", function()
+    log_in()
+    helper.control { delay = { path = REFRESH, ms = 50 } }
+    assert.equal(("200"):rep(2), run_many(2, ONE))
+    assert.equal(1, book("refresh").calls)
+  end)
+
+  it("log nobody out who has one request and is gone", function()
+    log_in(3600)
+    for i = 1, 10 do
+      local kept = content()
+      -- It comes into its early window, where the token is still good.
+      kept.obtained_at = os.time() - 3300
+      kept.expires_at = os.time() + 300
+      local file = assert(io.open(folder .. "/session", "w"))
+      file:write(helper.json.encode(kept))
+      file:close()
+      run_one()
+      assert.equal(i, book("refresh").grants)
+      assert.not_equal(kept.refresh_token, content().refresh_token)
+    end
+    assert.equal(0, book("refresh").refusals)
+    assert.equal(0, util.answered("/v1/echo", 401))
+  end)
+end)
+
+if helper.env("FIRST_LUA") == "1" then
+  describe("twenty processes with one session file", function()
+    it("refresh once per window under load", function()
+      helper.control { auth = { lifetime = 2 } }
+      log_in()
+      local output = run_many(20, [[
+        local function now()
+          return require "freddy.core".now()
+        end
+        local limit = now() + 4
+        repeat
+          local res, err = client:get "/v1/echo"
+          if not res then io.write(tostring(err), "\n") end
+          freddy.sleep(0.1)
+        until now() > limit
+      ]])
+      assert.equal("", output)
+      local refresh = book "refresh"
+      assert.equal(0, refresh.refusals)
+      assert.equal(1, refresh.concurrent_max)
+      assert(refresh.grants >= 2 and refresh.grants <= 5, refresh.grants)
+    end)
+
+    it("survive kill -9 at any moment where a reuse is granted", function()
+      helper.control { auth = { lifetime = 0.2, grace = 30 } }
+      log_in()
+      local pipe = assert(io.popen(([[
+        for i in $(seq 20); do
+          timeout -s KILL 0.$((i %% 8 + 1)) %s %s/s.lua >/dev/null 2>&1
+        done]]):format(helper.lua, folder)))
+      local file = assert(io.open(folder .. "/s.lua", "w"))
+      file:write(script [[
+        while true do client:get "/v1/echo" end
+      ]])
+      file:close()
+      pipe:read "*a"
+      pipe:close()
+      run_one()
+      assert.equal(0, book("refresh").refusals)
+    end)
+  end)
+end
