@@ -53,6 +53,10 @@ local function refused(err, reason)
   helper.documented(err)
 end
 
+setup(function()
+  helper.reset()
+end)
+
 before_each(function()
   helper.hostile_reset()
 end)

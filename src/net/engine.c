@@ -301,6 +301,9 @@ static void turn(struct fy_engine *engine) {
   struct fy_ready ready[EVENTS_PER_TURN];
   fy_time timeout = go_to_sleep(engine);
   int count = fy_poller_wait(engine->poller, timeout, ready, EVENTS_PER_TURN);
+  /* What comes due while this turn works may have its bytes in the kernel
+   * already: it gets one more look. */
+  fy_time now = fy_clock_now();
 
   fy_process_hold_fork();
   atomic_store(&engine->in_curl, 1);
@@ -308,7 +311,7 @@ static void turn(struct fy_engine *engine) {
     serve_sockets(engine, ready, count);
     serve_posts(engine, POSTS_PER_TURN);
     launch_ready(engine);
-    fy_timers_run(&engine->timers, fy_clock_now());
+    fy_timers_run(&engine->timers, now);
   }
   /* Once it stops, callbacks refuse: what fails by that did not fail. */
   if (!atomic_load(&engine->stopping)) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,13 +19,13 @@
 #define FY_HAVE_NAMELESS
 #endif
 
-enum { TEMP_NAME = 32, TRIES = 100, EXIT_WAIT_MS = 50 };
+enum { TEMP_NAME = 32, TRIES = 100, EXIT_WAIT_MS = 1000 };
 
 /* Held wherever a name is made or taken away; replaced, not locked, in the
  * child of a fork. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fy_save_file *named;
-static int exiting;
+static atomic_int exiting;
 
 /* --- What went wrong ---------------------------------------------------- */
 
@@ -323,13 +324,13 @@ void fy_save_file_exit(void) {
   const struct timespec pause = {0, 1000000};
   int tries = 0;
 
+  atomic_store(&exiting, 1); /* no new name: who makes them lets the lock go */
   while (pthread_mutex_trylock(&lock)) {
     if (++tries > EXIT_WAIT_MS) {
       return;
     }
     nanosleep(&pause, NULL);
   }
-  exiting = 1;
   for (struct fy_save_file *file = named; file; file = file->next) {
     unlink(file->temp);
   }
@@ -341,5 +342,5 @@ void fy_save_file_forget(void) {
 
   lock = fresh;
   named = NULL;
-  exiting = 0;
+  atomic_store(&exiting, 0);
 }

@@ -38,7 +38,8 @@ int fy_save_file_name(struct fy_save_file *file, freddy_error *err);
 void fy_save_file_close(struct fy_save_file *file);
 
 /* The process exits: remove those that have another name, and let none be
- * made. Waits 50 ms at most. Any thread. */
+ * made. One is made or named in no time, but on a file system that hangs:
+ * that is waited for, a second at most. Any thread. */
 void fy_save_file_exit(void);
 
 /* In the child of a fork: they are the parent's. */
