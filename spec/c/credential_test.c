@@ -15,6 +15,8 @@ static atomic_int rejected; /* requests with a token that is not current */
 static atomic_int held;     /* 1: requests for a new one wait */
 static atomic_int status;   /* of the answer to them */
 static atomic_int leaked;   /* what a request must not carry */
+static atomic_int life;     /* of the next token */
+static atomic_int lost;     /* requests for a new one that get no answer */
 static const char *answer;  /* instead of a right one, or NULL */
 
 static int renew(int fd) {
@@ -28,11 +30,15 @@ static int renew(int fd) {
     return loop_answer(fd, atomic_load(&status), "", answer ? answer : "{}") ==
            0;
   }
+  if (atomic_load(&lost) > 0) {
+    atomic_fetch_sub(&lost, 1);
+    return 0;
+  }
   next = atomic_fetch_add(&serial, 1) + 1;
   snprintf(body, sizeof(body),
            "{\"access_token\":\"access-%d\",\"refresh_token\":\"refresh-%d\","
-           "\"expires_in\":3600}",
-           next, next);
+           "\"expires_in\":%d}",
+           next, next, atomic_load(&life));
   return loop_answer(fd, 200, "Content-Type: application/json\r\n", body) == 0;
 }
 
@@ -75,6 +81,8 @@ static void begin(const freddy_options *opts) {
   atomic_store(&held, 0);
   atomic_store(&status, 200);
   atomic_store(&leaked, 0);
+  atomic_store(&life, 3600);
+  atomic_store(&lost, 0);
   answer = NULL;
   rig_open(&rig, serve);
   freddy_client_free(rig.client);
@@ -297,6 +305,56 @@ static void closed_meanwhile(void) {
   end();
 }
 
+static void rest(double seconds) {
+  struct timespec nap = {(time_t)seconds,
+                         (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+  nanosleep(&nap, NULL);
+}
+
+static int is_state(const char *state) {
+  freddy_session_status seen;
+
+  freddy_client_status(rig.client, &seen);
+  return strcmp(seen.state, state) == 0;
+}
+
+/* The early refresh is sent and no answer comes: the token is served as long
+ * as it lives, and only then the server is asked again. `refused`: it has
+ * rotated what was lost. */
+static void lost_while_alive(int refused) {
+  freddy_call *call;
+
+  begin(&refresh_only);
+  atomic_store(&life, 1);
+  finish(start("/"), 200);
+  EVENTUALLY(is_state("stale"));
+  atomic_store(&lost, 1);
+  finish(start("/"), 200);
+  EVENTUALLY(atomic_load(&refreshes) == 2 && atomic_load(&lost) == 0);
+  EVENTUALLY(is_state("expired") || is_state("failed"));
+  CHECK_INT(atomic_load(&refreshes), 2);
+  atomic_store(&status, refused ? 401 : 200);
+  do { /* the back-off may be longer than the token lived */
+    call = start("/");
+    rig_done(rig.inbox, call);
+    if (strcmp(rig_reason(call), "refresh_failed") != 0) {
+      break;
+    }
+    rest(freddy_call_error(call)->retry_after);
+    freddy_call_free(call);
+  } while (1);
+  if (refused) {
+    CHECK_INT(freddy_call_error(call)->uncertain, 1);
+    fails(call, "auth", "session_expired");
+  } else {
+    finish(call, 200);
+  }
+  CHECK_INT(atomic_load(&refreshes), 3);
+  CHECK_INT(atomic_load(&rejected), 0);
+  end();
+}
+
 static void masked(void) {
   char *text = NULL;
 
@@ -352,6 +410,8 @@ int main(void) {
   deadline_of_its_own();
   forgotten_meanwhile();
   closed_meanwhile();
+  lost_while_alive(0);
+  lost_while_alive(1);
   masked();
   refused_options();
   return unit_end();

@@ -454,6 +454,20 @@ size_t fy_credential_secret_count(struct fy_credential *credential) {
   return count;
 }
 
+/* What was published, and what time has made of it since. */
+static enum fy_token_state state_at(const struct fy_credential *credential,
+                                    fy_time now) {
+  enum fy_token_state state = credential->state;
+
+  if (state != FY_TOKEN_FRESH && state != FY_TOKEN_STALE) {
+    return state;
+  }
+  if (now >= credential->dies_at) {
+    return FY_TOKEN_EXPIRED;
+  }
+  return now >= credential->stale_at ? FY_TOKEN_STALE : FY_TOKEN_FRESH;
+}
+
 void fy_credential_describe(struct fy_credential *credential,
                             freddy_session_status *status) {
   static const char *const names[] = {"empty",   "claiming", "fetching",
@@ -463,7 +477,7 @@ void fy_credential_describe(struct fy_credential *credential,
   const struct fy_secret *access;
 
   pthread_mutex_lock(&credential->lock);
-  status->state = names[credential->state];
+  status->state = names[state_at(credential, now)];
   status->refreshing = credential->renewing;
   status->refreshes = credential->renewals;
   if (credential->dies_at != FY_NEVER && credential->access) {

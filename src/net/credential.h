@@ -64,7 +64,7 @@ struct fy_credential {
   struct fy_secret *refresh; /* bare */
   struct fy_secrets replaced;
   enum fy_token_state state;
-  fy_time dies_at; /* FY_NEVER: unknown, or none */
+  fy_time stale_at, dies_at; /* FY_NEVER: unknown, or none */
   int renewing;
   int spent; /* nothing brings it back but what is given anew */
   uint64_t renewals;

@@ -221,6 +221,8 @@ void fy_credential_publish(struct fy_credential *credential) {
   credential->renewing = fy_token_is_renewing(&credential->token);
   credential->spent = fy_token_is_spent(&credential->token, now);
   credential->dies_at = fy_clock_add(now, left);
+  credential->stale_at =
+      left == FY_NEVER ? FY_NEVER : credential->token.stale_at;
   pthread_mutex_unlock(&credential->lock);
   fy_store_publish(credential, fy_token_is_at_risk(&credential->token));
 }
