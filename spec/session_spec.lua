@@ -27,7 +27,7 @@ after_each(util.finish)
 
 describe("a session", function()
   it("refreshes once for a thousand requests", function()
-    local client = session()
+    local client = session { timeout = { connect = 60 } }
     local results = all_good(start(client, 1000))
     for _, result in ipairs(results) do
       assert.equal(1, result[1].attempts)
@@ -39,7 +39,8 @@ describe("a session", function()
   end)
 
   it("refreshes once after a thousand answers of 401", function()
-    local client = session({ base_url = helper.http }, {})
+    local client = session({ base_url = helper.http,
+      timeout = { connect = 60 } }, {})
     helper.control { revoke = { access = true },
       delay = { path = "/v1/echo", hold = "all", times = 1000 } }
     local tasks = start(client, 1000)
