@@ -46,13 +46,16 @@ local WRONG = { -- option, wrong values
   { "max_body", 0, -1, 1.5, "5", 0 / 0, math.huge },
   { "buffer", 0, -1, 1.5, "5" },
   { "http_version", "3", 2, 1.1, "" },
+  { "on_token", "", 5, {}, true },
+  { "token_provider", "", 5, {}, true },
+  { "exit_wait", -1, "2", true, 0 / 0, math.huge },
   { "json", "cjson", 5, {}, { encode = noop }, { decode = noop } },
 }
 
 local LATER = {
-  "token_provider", "on_token", "retries",
+  "retries",
   "rate_limit", "max_in_flight", "on_retry", "on_event",
-  "on_log", "exit_wait", "max_event",
+  "on_log", "max_event",
 }
 
 describe("an option of freddy.new", function()

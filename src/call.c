@@ -6,25 +6,33 @@
 
 #include "base/error.h"
 #include "net/engine.h"
+#include "net/listener.h"
 
 static const freddy_error forked_error = {
     .code = FREDDY_EFORKED, .message = "the call belongs to another process"};
 
 void freddy_call_cancel(freddy_call *call) {
-  if (call && !fy_engine_is_foreign(call->generation)) {
+  if (call && !fy_call_is_foreign(call)) {
     fy_call_cancel(call);
   }
 }
 
 int freddy_call_answer(freddy_call *call, uint32_t question, const char *data,
                        size_t size) {
-  return fy_engine_is_foreign(call->generation)
+  return fy_call_is_foreign(call) ? FREDDY_EFORKED
+                                  : fy_call_reply(call, question, data, size);
+}
+
+int freddy_call_answer_token(freddy_call *call, uint32_t question,
+                             const freddy_tokens *tokens,
+                             const char *failure) {
+  return fy_call_is_foreign(call)
              ? FREDDY_EFORKED
-             : fy_call_reply(call, question, data, size);
+             : fy_listener_answer(call, question, tokens, failure);
 }
 
 void freddy_call_free(freddy_call *call) {
-  if (!call || fy_engine_is_foreign(call->generation)) {
+  if (!call || fy_call_is_foreign(call)) {
     return;
   }
   fy_call_abandon(call);
@@ -32,13 +40,12 @@ void freddy_call_free(freddy_call *call) {
 }
 
 int freddy_call_done(const freddy_call *call) {
-  return atomic_load(&call->done_taken) ||
-         fy_engine_is_foreign(call->generation);
+  return atomic_load(&call->done_taken) || fy_call_is_foreign(call);
 }
 
 const freddy_error *freddy_call_error(const freddy_call *call) {
   if (!atomic_load(&call->done_taken)) {
-    return fy_engine_is_foreign(call->generation) ? &forked_error : NULL;
+    return fy_call_is_foreign(call) ? &forked_error : NULL;
   }
   return call->error.code == FREDDY_OK ? NULL : &call->error;
 }

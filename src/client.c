@@ -12,6 +12,7 @@
 #include "net/credential.h"
 #include "net/engine.h"
 #include "net/inbox.h"
+#include "net/listener.h"
 #include "rules/header.h"
 
 static const char DEFAULT_BASE_URL[] = "https://api.freddy.aitronos.com";
@@ -114,6 +115,7 @@ static int set_auth(struct freddy_client *client, const freddy_options *opts,
 
   client->exchanges = opts->exchange;
   client->keep_warm = opts->keep_warm;
+  client->exit_wait = opts->exit_wait;
   if (opts->expires_in < 0 || isnan(opts->expires_in)) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "expires_in: not a number of seconds");
@@ -221,12 +223,31 @@ static int set_first_session(struct freddy_client *client,
   return rc;
 }
 
+static int set_provider(struct freddy_client *client,
+                        const freddy_options *opts, freddy_error *err) {
+  struct fy_given session = {.provided = 1};
+  struct fy_credential *credential;
+
+  if (opts->api_key || opts->token || opts->refresh_token || opts->exchange ||
+      opts->store) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "provider: a client has one credential");
+  }
+  credential = fy_credential_get(client, &session);
+  return credential && fy_client_set_session(client, credential) == FREDDY_OK
+             ? FREDDY_OK
+             : fy_error_nomem(err);
+}
+
 static int set_credential(struct freddy_client *client,
                           const freddy_options *opts, freddy_error *err) {
   freddy_credential kind = opts->api_key ? FREDDY_API_KEY : FREDDY_TOKEN;
   const char *text = opts->api_key ? opts->api_key : opts->token;
   int rc;
 
+  if (opts->provider) {
+    return set_provider(client, opts, err);
+  }
   if (opts->refresh_token || opts->exchange || opts->store) {
     return set_first_session(client, opts, err);
   }
@@ -291,6 +312,7 @@ void freddy_client_close(freddy_client *client) {
       fy_engine_is_foreign(client->generation)) {
     return;
   }
+  fy_listeners_close(client);
   fy_client_leave_session(client);
   if (engine && atomic_load(&client->generation)) {
     fy_engine_post(engine, &client->post, FY_CLIENT_CLOSE);
@@ -334,6 +356,10 @@ int freddy_client_set_credential(freddy_client *client, freddy_credential kind,
 
   if (rc != FREDDY_OK) {
     return rc;
+  }
+  if (kind == FREDDY_SESSION || kind == FREDDY_PROVIDER) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "kind: key, token or none is what can be set");
   }
   if (kind != FREDDY_NONE) {
     rc = fy_config_secret(kind == FREDDY_API_KEY ? kind : FREDDY_TOKEN,

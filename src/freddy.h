@@ -110,7 +110,12 @@ typedef struct freddy_options {
                         for a session, through POST token_path */
   const char *refresh_path; /* NULL: /v1/auth/refresh */
   const char *token_path;   /* NULL: /v1/auth/token */
-  int keep_warm;            /* 1: renew also when no request asks for it */
+  int provider; /* 1: a session, whose tokens come from the client's listener
+                   (freddy_listen); no other credential beside it */
+  double exit_wait; /* seconds that the process's exit waits for a refresh that
+                       may have spent its token, where a listener's thread is
+                       there to hear of the new one; 0: 2, negative: none */
+  int keep_warm;    /* 1: renew also when no request asks for it */
   /* The path of a file that keeps the session, for this process and all others
    * that are given the same one: they renew it once. What it holds is newer
    * than `token` and `refresh_token`, which may be left out. Not with an
@@ -168,7 +173,8 @@ typedef enum freddy_credential {
   FREDDY_NONE = 0, /* `secret` is ignored */
   FREDDY_API_KEY,
   FREDDY_TOKEN,
-  FREDDY_SESSION /* tokens that are renewed; see freddy_client_set_session */
+  FREDDY_SESSION, /* tokens that are renewed; see freddy_client_set_session */
+  FREDDY_PROVIDER /* only told, not given: freddy_options.provider */
 } freddy_credential;
 
 /* Replace the credential. Requests that are sent from now on carry the new
@@ -262,12 +268,25 @@ FREDDY_API int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err);
 FREDDY_API int freddy_inbox_forked(const freddy_inbox *inbox);
 
 typedef enum freddy_event_type {
-  FREDDY_HEAD = 1,  /* streamed calls: status and headers are known */
-  FREDDY_DATA,      /* streamed calls: a piece of the decoded body */
-  FREDDY_PROGRESS,  /* calls with `progress`: the counters moved */
-  FREDDY_NEED_BODY, /* calls with a reader: answer with its next bytes */
-  FREDDY_DONE       /* the last one, always, exactly once */
+  FREDDY_HEAD = 1,   /* streamed calls: status and headers are known */
+  FREDDY_DATA,       /* streamed calls: a piece of the decoded body */
+  FREDDY_PROGRESS,   /* calls with `progress`: the counters moved */
+  FREDDY_NEED_BODY,  /* calls with a reader: answer with its next bytes */
+  FREDDY_NEW_TOKENS, /* listeners: the session has new tokens, or was ended */
+  FREDDY_NEED_TOKEN, /* listeners that provide: answer with new tokens */
+  FREDDY_DONE        /* the last one, always, exactly once */
 } freddy_event_type;
+
+/* Tokens that are handed over. */
+typedef struct freddy_tokens {
+  const char *access_token;
+  const char *refresh_token; /* NULL: none */
+  double expires_in;         /* seconds that it has left; 0: not known */
+  double expires_at;         /* the same as seconds since 1970, by this
+                                machine's clock; not looked at in answers */
+  const char *cause;         /* "exchange", "verify", "login", "refresh",
+                                "provider"; static; not looked at in answers */
+} freddy_tokens;
 
 typedef struct freddy_event {
   freddy_event_type type;
@@ -282,6 +301,12 @@ typedef struct freddy_event {
   uint32_t question;
   size_t wanted;
   size_t part;
+  /* FREDDY_NEW_TOKENS: the question to answer, and what is new, borrowed as
+   * `data` is; NULL: the session was logged out. */
+  const freddy_tokens *tokens;
+  /* FREDDY_NEED_TOKEN: the question to answer, and "first", "expiring",
+   * "expired" or "rejected" (static). */
+  const char *why;
   /* FREDDY_PROGRESS: bytes of the bodies so far; a total is -1 while unknown.
    * `received` counts what a 2xx answer has on the wire, before decoding, as
    * its total does. Neither steps back, whatever is repeated; the last event
@@ -458,6 +483,7 @@ FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,
  *
  * call       of this client, after FREDDY_DONE. Make it with `secrets`
  * must_have  0: an answer without a token is fine (a login that wants a code)
+ * cause      "login" or "verify", for FREDDY_NEW_TOKENS; static
  * installed  1 when there is a new session
  * err        optional; filled on failure
  *
@@ -466,11 +492,50 @@ FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,
  * answer that is not to be believed, with reason bad_json, not_an_object,
  * no_token, bad_token, bad_type, bad_life or ran_out; FREDDY_ECLOSED,
  * FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_client_install(freddy_client *client,
-                                                       freddy_call *call,
-                                                       int must_have,
-                                                       int *installed,
-                                                       freddy_error *err);
+FREDDY_API FREDDY_MUST_CHECK int freddy_client_install(
+    freddy_client *client, freddy_call *call, int must_have, const char *cause,
+    int *installed, freddy_error *err);
+
+/* All zero hears nothing. */
+typedef struct freddy_listener {
+  int tokens;   /* 1: FREDDY_NEW_TOKENS */
+  int provides; /* 1: FREDDY_NEED_TOKEN; see freddy_options.provider */
+  void *user;   /* given back in every event */
+} freddy_listener;
+
+/* Listen to what becomes of the client's session: a call that sends nothing.
+ * It ends with FREDDY_ECLOSED when the client is closed, or is cancelled.
+ *
+ * FREDDY_NEW_TOKENS comes when tokens were exchanged, renewed, provided or
+ * taken from a login (freddy_client_install), and on freddy_client_forget.
+ * Everyone hears it who listens to a client that has this session. Until all
+ * have answered, but at most 5 seconds, requests that wait for the token go on
+ * waiting; others may be sent with it already.
+ *
+ * FREDDY_NEED_TOKEN comes when a client made with `provider` needs a token,
+ * to its first listener that provides; when no answer comes within
+ * timeouts.auth, or no listener is there, that is a failure.
+ *
+ * Starts no engine. Never blocks. Returns FREDDY_OK, FREDDY_ECLOSED,
+ * FREDDY_EFORKED, FREDDY_ENOMEM. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_listen(freddy_client *client,
+                                               freddy_inbox *inbox,
+                                               const freddy_listener *how,
+                                               freddy_call **out,
+                                               freddy_error *err);
+
+/* Answer a FREDDY_NEW_TOKENS (`tokens` and `failure` are not looked at) or a
+ * FREDDY_NEED_TOKEN. An answer to a question that is no longer asked is
+ * dropped.
+ *
+ * tokens   copied. What no server sends (no access token, blanks...) counts
+ *          as a failure; NULL: there are none, for `failure`
+ * failure  one line for a person; NULL: not said
+ *
+ * Returns FREDDY_OK, FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
+FREDDY_API int freddy_call_answer_token(freddy_call *call, uint32_t question,
+                                        const freddy_tokens *tokens,
+                                        const char *failure);
 
 /* Drop the caller's reference; a call still in flight is cancelled and
  * delivers nothing more. Never waits. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The public entry points: a session out of an answer. */
+/* The public entry points: a session out of an answer, and who listens to
+ * it. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +10,8 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/credential.h"
+#include "net/engine.h"
+#include "net/listener.h"
 #include "rules/grant.h"
 #include "rules/http_date.h"
 
@@ -26,7 +29,7 @@ static double life_left(const struct freddy_call *call,
 }
 
 static int install(freddy_client *client, const struct freddy_call *call,
-                   const struct fy_grant *grant) {
+                   const struct fy_grant *grant, const char *cause) {
   struct fy_given session = {.access = grant->access,
                              .refresh = grant->refresh,
                              .expires_in = life_left(call, grant),
@@ -41,13 +44,15 @@ static int install(freddy_client *client, const struct freddy_call *call,
   rc = fy_client_set_session(client, credential);
   if (rc == FREDDY_OK) {
     fy_credential_keep(credential);
+    fy_credential_announce(credential, cause);
   }
   fy_credential_unref(credential);
   return rc;
 }
 
 static int read_and_install(freddy_client *client, struct freddy_call *call,
-                            int must_have, int *installed, freddy_error *err) {
+                            int must_have, const char *cause, int *installed,
+                            freddy_error *err) {
   struct fy_buf *body = &call->answer.body;
   const char *date = fy_headers_get(&call->answer.headers, "date");
   struct fy_grant grant;
@@ -60,7 +65,7 @@ static int read_and_install(freddy_client *client, struct freddy_call *call,
                        &grant, &why);
   }
   if (rc == FREDDY_OK && grant.access) {
-    rc = install(client, call, &grant);
+    rc = install(client, call, &grant, cause);
     *installed = rc == FREDDY_OK;
     fy_grant_clear(&grant);
   }
@@ -75,7 +80,8 @@ static int read_and_install(freddy_client *client, struct freddy_call *call,
 }
 
 int freddy_client_install(freddy_client *client, freddy_call *call,
-                          int must_have, int *installed, freddy_error *err) {
+                          int must_have, const char *cause, int *installed,
+                          freddy_error *err) {
   struct fy_buf *body = &call->answer.body;
   int status = call->answer.headers.status;
   int rc;
@@ -85,7 +91,7 @@ int freddy_client_install(freddy_client *client, freddy_call *call,
       status > 299) {
     return FREDDY_OK;
   }
-  rc = read_and_install(client, call, must_have, installed, err);
+  rc = read_and_install(client, call, must_have, cause, installed, err);
   if (body->data && rc != FREDDY_OK) {
     fy_wipe(body->data, body->size);
     body->size = 0;
@@ -94,4 +100,31 @@ int freddy_client_install(freddy_client *client, freddy_call *call,
     body->data[body->size] = '\0';
   }
   return rc;
+}
+
+int freddy_listen(freddy_client *client, freddy_inbox *inbox,
+                  const freddy_listener *how, freddy_call **out,
+                  freddy_error *err) {
+  struct freddy_call *call;
+  int rc = fy_config_open(client, err);
+
+  *out = NULL;
+  if (rc == FREDDY_OK && fy_engine_is_foreign(inbox->generation)) {
+    rc = fy_error_set(err, FREDDY_EFORKED, NULL,
+                      "the inbox belongs to another process");
+  }
+  if (rc != FREDDY_OK) {
+    return rc;
+  }
+  call = fy_call_new(inbox, how->user);
+  if (!call) {
+    return fy_error_nomem(err);
+  }
+  call->client = fy_client_ref(client);
+  if (fy_listener_join(call, how) != FREDDY_OK) {
+    fy_call_unref(call);
+    return fy_error_nomem(err);
+  }
+  *out = call;
+  return FREDDY_OK;
 }

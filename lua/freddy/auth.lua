@@ -2,6 +2,7 @@
 --- The credential of a client: `client.auth`.
 local core = require "freddy.core"
 local errors = require "freddy.errors"
+local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local scheduler = require "freddy.scheduler"
@@ -16,6 +17,7 @@ local PATHS = {
 }
 
 local DEFAULT_TIMEOUT = 30
+local TOLD_WITHIN = 6 -- the core gives on_token 5 seconds
 
 ---@class freddy.Auth
 ---@field package client freddy.Client
@@ -175,6 +177,9 @@ local function ask_publicly(self, who, name, given, secret, install)
     return nil, err
   elseif install.installed then
     self.client.key_function = nil
+    if self.client.on_token then -- it is told before this returns
+      listener.renew(self.client, false, TOLD_WITHIN)
+    end
   end
   return res
 end
@@ -315,39 +320,6 @@ local function has_session(client)
   return not client.key_function and kind ~= "none" and kind ~= "key"
 end
 
--- Wait until there is a new token, or (`settle`) none is being had.
-local function renew(self, who, settle, timeout)
-  local client = self.client
-  local ok, err = scheduler.may_wait(who)
-  if not ok then
-    return nil, err
-  end
-  local box
-  box, err = scheduler.inbox()
-  if not box then
-    return nil, err
-  end
-  local id, entry = scheduler.next_id(), {}
-  entry.call, err = client.core:renew(box, id, settle, timeout)
-  if not entry.call then
-    return nil, errors.from_core(err)
-  end
-  scheduler.add(id, entry)
-  local cancelled = scheduler.await(entry)
-  if entry.forked then
-    return nil, errors.new("forked")
-  end
-  ok, err = entry.call:result()
-  if cancelled then
-    scheduler.drop(entry)
-    return nil, errors.new("cancelled", {
-      message = "the task was cancelled",
-    })
-  end
-  entry.call:free()
-  return ok and true, err and errors.from_core(err)
-end
-
 --- Have a new token now, whatever the age of the present one. Where it is
 --- being renewed already, that is waited for.
 ---@return boolean? ok
@@ -359,7 +331,11 @@ function methods:refresh()
   if not has_session(self.client) then
     return no_session()
   end
-  return renew(self, who, false, self.timeout)
+  local ok, err = scheduler.may_wait(who)
+  if ok then
+    ok, err = listener.renew(self.client, true, self.timeout)
+  end
+  return ok, err
 end
 
 --- End the session: at the server, and then here, whether the server could be
@@ -402,7 +378,7 @@ end
 -- --- How it stands -------------------------------------------------------
 
 ---@class freddy.AuthStatus
----@field kind "key"|"token"|"session"|"none"
+---@field kind "key"|"token"|"session"|"provider"|"none"
 ---@field state string `empty` without a credential; of a session: `claiming`,
 ---  `fetching`, `fresh`, `stale`, `refreshing`, `expired`, `failed`, `revoked`
 ---@field expires_in? number seconds until a session's token is given up

@@ -6,6 +6,7 @@ local auth = require "freddy.auth"
 local body = require "freddy.body"
 local errors = require "freddy.errors"
 local json = require "freddy.json"
+local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local request = require "freddy.request"
@@ -26,9 +27,16 @@ local client = {}
 ---@field package key_header? string
 ---@field package codec? table
 ---@field package redact fun(text: string): string
+---@field package on_token? fun(tokens: freddy.Tokens?)
+---@field package token_provider? fun(why: string): table
+---@field package listening? table the entry of its listener
+---@field package exit_wait number
+---@field package total number the usual limit, in seconds
 local Client = { __name = "freddy.client" }
 local methods = {}
 Client.__index = methods
+
+local DEFAULT_TOTAL = 600
 
 -- The cores of all clients of this state, for texts that belong to none.
 local cores = setmetatable({}, { __mode = "k" })
@@ -149,7 +157,7 @@ local function result(self, entry)
   local install = entry.install
   if install then -- before the tokens in it can be seen
     local installed, err = self.core:install(entry.call,
-      install.must_have == true)
+      install.must_have == true, install.cause)
     if err then
       return nil, errors.from_core(err, entry)
     end
@@ -206,6 +214,9 @@ local function start(self, who, entry, hold)
   if not box then
     return nil, err
   end
+  if self.listening then -- it may have been another process's
+    listener.ensure(self)
+  end
   local id = scheduler.next_id()
   local call
   call, err = self.core:start(box, id, entry)
@@ -225,6 +236,20 @@ local function start(self, who, entry, hold)
   return entry
 end
 
+-- A script of one request may end when the call returns: a call that waits in
+-- no task, and that begins a renewal, waits until on_token has its tokens.
+local function must_drain(self)
+  return not scheduler.task() and not listener.is_busy(self)
+end
+
+local function drain(self, entry, started)
+  local total = entry.timeout and entry.timeout.total or self.total
+  local left = total - (core.now() - started)
+  if (left > 0 or total < 0) and listener.is_busy(self) then
+    listener.renew(self, false, total < 0 and total or left)
+  end
+end
+
 -- `more` are fields of the core's request that no user can give.
 local function perform(self, who, method, path, given, more)
   local entry = request.build(self, who, method, path, given)
@@ -235,6 +260,8 @@ local function perform(self, who, method, path, given, more)
   if not ok then
     return nil, masked(self, errors.complete(err, entry))
   end
+  local drains = self.on_token and must_drain(self)
+  local started = drains and core.now()
   ok, err = start(self, who, entry)
   if not ok then
     return nil, err
@@ -245,7 +272,12 @@ local function perform(self, who, method, path, given, more)
       message = "the task was cancelled", sent = true,
     }, entry))
   end
-  return finish(self, entry)
+  local res
+  res, err = finish(self, entry)
+  if drains then
+    drain(self, entry, started)
+  end
+  return res, err
 end
 
 local function verb(name)
@@ -463,6 +495,9 @@ function client.new(given)
   local self = {
     core = handle, key_header = given.key_header, codec = given.json,
     key_function = type(given.api_key) == "function" and given.api_key or nil,
+    on_token = given.on_token, token_provider = given.token_provider,
+    exit_wait = settings.exit_wait(given),
+    total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
     redact = function(text)
       return handle:redact(text) or "***"
     end,
@@ -470,6 +505,11 @@ function client.new(given)
   self.auth = auth.new(self, given, opts, perform)
   for i, group in ipairs(api.groups) do
     self[group.name] = setmetatable({ client = self }, classes[i])
+  end
+  local ok
+  ok, err = listener.ensure(self)
+  if not ok then
+    return nil, err
   end
   return setmetatable(self, Client)
 end

@@ -107,6 +107,8 @@ function core.header_owner(name, key_header) end
 ---@field token_path? string
 ---@field keep_warm? boolean
 ---@field store? string the path of a session file
+---@field provider? boolean tokens come from a listener that provides
+---@field exit_wait? number seconds; negative: none
 ---@field http1? boolean
 ---@field max_body? integer
 ---@field buffer? integer
@@ -184,19 +186,30 @@ function client:set_session(access, refresh, expires_in) end
 ---@return freddy.core.Error? err
 function client:renew(inbox, id, settle, timeout) end
 
+--- Listen to what becomes of the session: events "token" and "need_token".
+--- Starts nothing, never waits.
+---@param inbox freddy.core.Inbox
+---@param id integer
+---@param tokens boolean
+---@param provides boolean
+---@return freddy.core.Call? call
+---@return freddy.core.Error? err
+function client:listen(inbox, id, tokens, provides) end
+
 --- Use the session in the answer of `call`, and mask its tokens there: before
 --- the answer is looked at.
 ---@param call freddy.core.Call after its "done"
 ---@param must_have boolean whether an answer without a token is refused
+---@param cause? "login"|"verify" for those who listen
 ---@return boolean? installed false also where there is no 2xx answer
 ---@return freddy.core.Error? err
-function client:install(call, must_have) end
+function client:install(call, must_have, cause) end
 
 --- Forget every credential, also those of clients that share the session.
 function client:forget() end
 
 ---@class freddy.core.Status
----@field kind "key"|"token"|"session"|"none"
+---@field kind "key"|"token"|"session"|"provider"|"none"
 ---@field state string
 ---@field tail string
 ---@field refreshing boolean
@@ -210,7 +223,7 @@ function client:status() end
 
 --- What the client has, and the last four characters of a secret that has 20
 --- or more, else "".
----@return "key"|"token"|"session"|"none" kind
+---@return "key"|"token"|"session"|"provider"|"none" kind
 ---@return string tail
 function client:credential() end
 
@@ -236,10 +249,11 @@ function inbox:ready() end
 
 --- Take the next event, or nil when there is none. After the id:
 --- "head" | "data", string | "progress", sent, send_total?, received,
---- receive_total? | "need_body", question, wanted, part | "done". An event
+--- receive_total? | "need_body", question, wanted, part | "token", question,
+--- freddy.Tokens? | "need_token", question, why | "done". An event
 --- for which Lua has no memory raises and is given again.
 ---@return integer? id
----@return "head"|"data"|"progress"|"need_body"|"done" event
+---@return "head"|"data"|"progress"|"need_body"|"token"|"need_token"|"done" event
 ---@return any ...
 function inbox:next() end
 
@@ -282,6 +296,16 @@ function call:done() end
 ---@return true? ok
 ---@return freddy.core.Error? err
 function call:answer(question, data) end
+
+--- Answer a "token" or a "need_token" event; to the latter the tokens, or why
+--- there are none.
+---@param question integer
+---@param tokens? { access_token: string, refresh_token: string?,
+---  expires_in: number? }
+---@param failure? string
+---@return true? ok
+---@return freddy.core.Error? err
+function call:answer_token(question, tokens, failure) end
 
 ---@class freddy.core.Timing
 ---@field dns number

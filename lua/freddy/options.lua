@@ -136,6 +136,13 @@ local function seconds(value)
   end
 end
 
+local function wait_seconds(value)
+  if type(value) ~= "number" or value ~= value or value < 0
+      or value == math.huge then
+    return "a number of seconds, 0 or more"
+  end
+end
+
 local function limit(value)
   if value ~= false then
     return seconds(value)
@@ -198,10 +205,10 @@ options.client = {
   max_body = size(1), buffer = size(1),
   http_version = one_of("2", "1.1"), json = codec,
   refresh_token = secret, expires_in = seconds, auth_paths = is_table,
-  keep_warm = boolean, token_provider = LATER,
-  on_token = LATER, retries = LATER, rate_limit = LATER,
+  keep_warm = boolean, token_provider = callable, on_token = callable,
+  exit_wait = wait_seconds, retries = LATER, rate_limit = LATER,
   max_in_flight = LATER, max_event = LATER, store = store,
-  on_retry = LATER, on_event = LATER, on_log = LATER, exit_wait = LATER,
+  on_retry = LATER, on_event = LATER, on_log = LATER,
 }
 
 --- The options of a request.

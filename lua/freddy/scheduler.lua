@@ -505,6 +505,23 @@ function scheduler.await(entry)
   return task ~= nil and task.cancelled == true
 end
 
+--- Wait until `entry` is done, as a script does and whatever the host: for the
+--- end of the Lua state, where no task can wait, and where the inbox may have
+--- ended before.
+---@param entry table
+---@param seconds number at most
+---@return boolean given_up
+function scheduler.block(entry, seconds)
+  local deadline = core.now() + seconds
+  while not entry.done and core.now() < deadline
+      and inbox and inbox:ready() ~= nil do
+    if not step() then
+      pump.idle()
+    end
+  end
+  return not entry.done
+end
+
 --- Cut short what `task` waits for. Its wait ends at the next step.
 ---@param task table
 function scheduler.interrupt(task)

@@ -8,16 +8,30 @@ local options = require "freddy.options"
 
 local settings = {}
 
+local DEFAULT_EXIT_WAIT = 2
+
 local function getenv(name)
   local value = os.getenv(name)
   return value ~= "" and value or nil
+end
+
+local function check_provider(given)
+  for _, name in ipairs { "api_key", "token", "refresh_token", "auth",
+      "store" } do
+    if given[name] ~= nil then
+      misuse.raise("freddy.new: token_provider and %s exclude each other",
+        name)
+    end
+  end
 end
 
 local function check_credentials(given)
   local key, kind = given.api_key, given.auth
   local other = given.token ~= nil and "token"
     or given.refresh_token ~= nil and "refresh_token" or nil
-  if kind == "bearer" and type(key) == "function" then
+  if given.token_provider then
+    check_provider(given)
+  elseif kind == "bearer" and type(key) == "function" then
     misuse.raise('freddy.new: auth = "bearer" wants api_key as a string')
   elseif kind == "none" and (key ~= nil or other) then
     misuse.raise('freddy.new: auth = "none" and %s exclude each other',
@@ -99,6 +113,11 @@ function settings.not_made(opts, err)
   })
 end
 
+-- 0 is the core's default, and none is less than that.
+local function core_wait(seconds)
+  return seconds == 0 and -1 or seconds
+end
+
 -- The options as the core wants them; nil, err without a credential.
 local function core_options(given)
   local key = given.api_key
@@ -111,6 +130,8 @@ local function core_options(given)
     max_body = given.max_body, buffer = given.buffer,
     http1 = given.http_version == "1.1",
     refresh_token = given.refresh_token, expires_in = given.expires_in,
+    provider = given.token_provider and true,
+    exit_wait = core_wait(given.exit_wait),
     keep_warm = given.keep_warm,
     store = given.store and given.store.path,
     exchange = given.auth == "bearer" or nil,
@@ -128,13 +149,21 @@ local function core_options(given)
     out.timeout = options.timeout("freddy.new", given.timeout)
   end
   if key == nil and given.token == nil and given.refresh_token == nil
-      and given.auth ~= "none" and not given.store then
+      and given.auth ~= "none" and not given.store
+      and not given.token_provider then
     local ok, err = read_environment(given, out)
     if not ok then
       return nil, err
     end
   end
   return out
+end
+
+--- The option exit_wait, in seconds.
+---@param given table
+---@return number
+function settings.exit_wait(given)
+  return given.exit_wait or DEFAULT_EXIT_WAIT
 end
 
 --- Read the options of freddy.new, and the environment where they name no

@@ -22,6 +22,8 @@ local REST = scheduler.REST
 ---@field package results? table { n =, ... }
 ---@field package err? freddy.Error
 ---@field package cause? any what its function raised
+---@field package ended? fun(self: freddy.Task) called when it has ended
+---@field package hook? table what that needs
 local Task = { __name = "freddy.task" }
 local methods = {}
 Task.__index = methods
@@ -29,6 +31,11 @@ Task.__index = methods
 -- Masks the secrets of all clients in a text. Set by client.lua.
 task.redact = function(text)
   return text
+end
+
+-- Waits until every on_token was told. Set by listener.lua.
+task.settle_all = function()
+  return false
 end
 
 -- Where freddy.on_error is looked up: the public module.
@@ -146,6 +153,9 @@ end
 -- Called by the scheduler when the function has returned or raised.
 function methods:finish(ok, ...)
   settle_as(self, ok, ...)
+  if self.ended then
+    self:ended()
+  end
   local joins = self.joins
   self.joins = nil
   if joins and #joins > 0 then
@@ -349,6 +359,19 @@ function task.later(fn)
   scheduler.defer_task(setmetatable({ co = co_create(fn) }, Task))
 end
 
+--- Run a function of the user's that a session calls in a task of its own,
+--- now.
+---@param fn function
+---@param ended fun(task: freddy.Task) called when it has ended
+---@param hook table for `ended`
+---@param arg any of the function
+function task.hook(fn, ended, hook, arg)
+  local self = setmetatable({
+    co = co_create(fn), ended = ended, hook = hook,
+  }, Task)
+  scheduler.start_task(self, arg)
+end
+
 local function collect(tasks)
   local results, errs = {}, nil
   for i = 1, #tasks do
@@ -420,9 +443,11 @@ function task.run(fn, ...)
   if self.state == "failed" then
     error(self.cause, 0)
   end
-  local idle = {}
-  scheduler.when_idle(idle)
-  scheduler.await(idle)
+  repeat
+    local idle = {}
+    scheduler.when_idle(idle)
+    scheduler.await(idle)
+  until not task.settle_all()
   flush()
   return outcome(self)
 end

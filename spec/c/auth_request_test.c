@@ -64,8 +64,9 @@ static void installs(void) {
         "\"expires_in\":3600,\"user\":1}");
   call = login();
   CHECK_TEXT(seen, "{\"password\":\"the-password\"}");
-  CHECK_INT(freddy_client_install(rig.client, call, 1, &installed, &err),
-            FREDDY_OK);
+  CHECK_INT(
+      freddy_client_install(rig.client, call, 1, "login", &installed, &err),
+      FREDDY_OK);
   CHECK_INT(installed, 1);
   CHECK_TEXT(freddy_call_body(call, NULL),
              "{\"token\":\"***\",\"refreshToken\":\"***\","
@@ -86,8 +87,9 @@ static void refuses(const char *text, const char *reason) {
   UNIT_CASE("%s", text);
   begin(&none, text);
   call = login();
-  CHECK_INT(freddy_client_install(rig.client, call, 1, &installed, &err),
-            FREDDY_EPROTOCOL);
+  CHECK_INT(
+      freddy_client_install(rig.client, call, 1, "login", &installed, &err),
+      FREDDY_EPROTOCOL);
   CHECK_TEXT(err.reason, reason);
   CHECK_INT(installed, 0);
   CHECK_TEXT(freddy_call_body(call, NULL), "");
@@ -106,8 +108,9 @@ static void leaves_alone(int code, const char *text) {
   begin(&none, text);
   atomic_store(&status, code);
   call = login();
-  CHECK_INT(freddy_client_install(rig.client, call, 0, &installed, &err),
-            FREDDY_OK);
+  CHECK_INT(
+      freddy_client_install(rig.client, call, 0, "login", &installed, &err),
+      FREDDY_OK);
   CHECK_INT(installed, 0);
   freddy_call_free(call);
   rig_close(&rig);

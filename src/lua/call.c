@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "lua/fields.h"
 #include "lua/json.h"
 #include "lua/lua_core.h"
 
@@ -225,6 +226,39 @@ static int l_call_answer(lua_State *L) {
   return 1;
 }
 
+/* question, { access_token =, refresh_token =, expires_in = }?, failure? */
+static int l_call_answer_token(lua_State *L) {
+  struct lcall *call = check_call(L);
+  lua_Integer question = luaL_checkinteger(L, 2);
+  const char *failure = luaL_optstring(L, 4, NULL);
+  int given = lua_istable(L, 3);
+  freddy_tokens tokens;
+  freddy_error err;
+  int code;
+
+  memset(&tokens, 0, sizeof(tokens));
+  memset(&err, 0, sizeof(err));
+  if (given) {
+    tokens.access_token = fy_field_text(L, 3, "access_token", &err);
+    tokens.refresh_token = fy_field_text(L, 3, "refresh_token", &err);
+    tokens.expires_in = fy_field_seconds(L, 3, "expires_in");
+  }
+  if (err.code) { /* a NUL byte */
+    tokens.access_token = NULL;
+  }
+  if (!call->handle) {
+    return fy_closed_return(L, "the call");
+  }
+  code = freddy_call_answer_token(call->handle, (uint32_t)question,
+                                  given ? &tokens : NULL, failure);
+  if (code) {
+    fy_error_set(&err, (freddy_code)code, NULL, "the answer was not taken");
+    return fy_error_return(L, &err);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* --- Ends --------------------------------------------------------------- */
 
 static void call_free(struct lcall *call) {
@@ -265,11 +299,15 @@ static int l_call_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-    {"cancel", l_call_cancel}, {"free", l_call_free},
-    {"done", l_call_done},     {"answer", l_call_answer},
-    {"result", l_call_result}, {"head", l_call_head},
-    {"data", l_call_data},     {NULL, NULL}};
+static const luaL_Reg methods[] = {{"cancel", l_call_cancel},
+                                   {"free", l_call_free},
+                                   {"done", l_call_done},
+                                   {"answer", l_call_answer},
+                                   {"result", l_call_result},
+                                   {"head", l_call_head},
+                                   {"data", l_call_data},
+                                   {"answer_token", l_call_answer_token},
+                                   {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", l_call_gc},
                                 {"__close", l_call_free},

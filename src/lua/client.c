@@ -6,8 +6,8 @@
 #include "lua/json.h"
 #include "lua/lua_core.h"
 
-static const char *const credential_names[] = {"none", "key", "token",
-                                               "session", NULL};
+static const char *const credential_names[] = {"none",    "key",      "token",
+                                               "session", "provider", NULL};
 
 const char fy_client_mark = 0;
 
@@ -39,6 +39,8 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->expires_in = fy_field_seconds(L, table, "expires_in");
   opts->exchange = fy_field_flag(L, table, "exchange");
   opts->keep_warm = fy_field_flag(L, table, "keep_warm");
+  opts->provider = fy_field_flag(L, table, "provider");
+  opts->exit_wait = fy_field_seconds(L, table, "exit_wait");
   opts->http1 = fy_field_flag(L, table, "http1");
   opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);
@@ -194,6 +196,32 @@ static int l_client_renew(lua_State *L) {
   return 1;
 }
 
+/* inbox, id, tokens, provides. */
+static int l_client_listen(lua_State *L) {
+  struct lclient *client = check_client(L);
+  struct linbox *inbox =
+      fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
+  lua_Integer id = luaL_checkinteger(L, 3);
+  freddy_listener how;
+  freddy_error err;
+  struct lcall *call;
+
+  luaL_argcheck(L, id > 0, 3, "a positive id expected");
+  memset(&err, 0, sizeof(err));
+  how.tokens = lua_toboolean(L, 4);
+  how.provides = lua_toboolean(L, 5);
+  how.user = (void *)(intptr_t)id;
+  call = fy_call_push(L, 1);
+  if (!client->handle || !inbox->handle) {
+    return luaL_error(L, "closed");
+  }
+  if (freddy_listen(client->handle, inbox->handle, &how, &call->handle,
+                    &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
 /* --- Credentials -------------------------------------------------------- */
 
 static int l_client_set_credential(lua_State *L) {
@@ -239,13 +267,15 @@ static int l_client_set_session(lua_State *L) {
   return 1;
 }
 
-/* call, must_have. true when there is a new session; false when not; or nil
- * and why the answer is not to be believed. */
+/* call, must_have, cause ("login" or "verify"). true when there is a new
+ * session; false when not; or nil and why the answer is not to be believed. */
 static int l_client_install(lua_State *L) {
+  static const char *const causes[] = {"login", "verify", NULL};
   struct lclient *client = check_client(L);
   struct lcall *call =
       fy_class_check(L, 2, FY_CALL_MT, sizeof(struct lcall), &fy_call_mark);
   int must_have = lua_toboolean(L, 3);
+  int cause = luaL_checkoption(L, 4, "login", causes);
   int installed = 0;
   freddy_error err;
 
@@ -254,7 +284,7 @@ static int l_client_install(lua_State *L) {
     return fy_closed_return(L, "the client");
   }
   if (freddy_client_install(client->handle, call->handle, must_have,
-                            &installed, &err)) {
+                            causes[cause], &installed, &err)) {
     return fy_error_return(L, &err);
   }
   lua_pushboolean(L, installed);
@@ -367,6 +397,7 @@ static int l_client_tostring(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"start", l_client_start},
                                    {"renew", l_client_renew},
+                                   {"listen", l_client_listen},
                                    {"close", l_client_close},
                                    {"set_credential", l_client_set_credential},
                                    {"set_session", l_client_set_session},

@@ -125,13 +125,43 @@ static int push_bytes(lua_State *L) {
   return 1;
 }
 
-/* The allocation may fail, and then the inbox must be usable again; or it may
- * run a finalizer that asks this very inbox for the next event, or closes it,
- * while the bytes are being read. */
-static int push_data(lua_State *L, struct linbox *inbox) {
+static void set_number(lua_State *L, const char *name, double number) {
+  if (number != 0) {
+    lua_pushnumber(L, (lua_Number)number);
+    lua_setfield(L, -2, name);
+  }
+}
+
+static int push_tokens(lua_State *L) {
+  const struct linbox *inbox = lua_touserdata(L, 1);
+  const freddy_tokens *tokens = inbox->event.tokens;
+
+  if (!tokens) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_createtable(L, 0, 5);
+  lua_pushstring(L, tokens->access_token);
+  lua_setfield(L, -2, "access_token");
+  if (tokens->refresh_token) {
+    lua_pushstring(L, tokens->refresh_token);
+    lua_setfield(L, -2, "refresh_token");
+  }
+  set_number(L, "expires_in", tokens->expires_in);
+  set_number(L, "expires_at", tokens->expires_at);
+  lua_pushstring(L, tokens->cause);
+  lua_setfield(L, -2, "cause");
+  return 1;
+}
+
+/* By the function at upvalue `pusher`. An allocation may fail, and then the
+ * inbox must be usable again; or it may run a finalizer that asks this very
+ * inbox for the next event, or closes it, while the bytes are being read. */
+static int push_guarded(lua_State *L, struct linbox *inbox, int pusher,
+                        int results) {
   int rc;
 
-  lua_pushvalue(L, lua_upvalueindex(FREDDY_DONE + 1));
+  lua_pushvalue(L, lua_upvalueindex(pusher));
   lua_pushvalue(L, 1);
   inbox->draining = 1;
   rc = lua_pcall(L, 1, 1, 0);
@@ -139,7 +169,7 @@ static int push_data(lua_State *L, struct linbox *inbox) {
   if (inbox->closing) {
     inbox_free(inbox);
   }
-  return rc ? lua_error(L) : 3;
+  return rc ? lua_error(L) : results;
 }
 
 static void push_total(lua_State *L, int64_t total) {
@@ -159,7 +189,7 @@ static int push_progress(lua_State *L, const freddy_event *event) {
 }
 
 /* The names of the events are upvalues 1 to FREDDY_DONE, so that naming one
- * that has left the inbox does not allocate; push_bytes is the one after. */
+ * that has left the inbox does not allocate; then push_bytes, push_tokens. */
 static int push_event(lua_State *L, struct linbox *inbox) {
   const freddy_event *event = &inbox->event;
 
@@ -167,7 +197,7 @@ static int push_event(lua_State *L, struct linbox *inbox) {
   lua_pushvalue(L, lua_upvalueindex(event->type));
   switch (event->type) {
   case FREDDY_DATA:
-    return push_data(L, inbox);
+    return push_guarded(L, inbox, FREDDY_DONE + 1, 3);
   case FREDDY_PROGRESS:
     return push_progress(L, event);
   case FREDDY_NEED_BODY:
@@ -175,6 +205,13 @@ static int push_event(lua_State *L, struct linbox *inbox) {
     fy_lua_pushint64(L, (int64_t)event->wanted);
     lua_pushinteger(L, (lua_Integer)event->part + 1);
     return 5;
+  case FREDDY_NEW_TOKENS:
+    fy_lua_pushint64(L, event->question);
+    return push_guarded(L, inbox, FREDDY_DONE + 2, 4);
+  case FREDDY_NEED_TOKEN:
+    fy_lua_pushint64(L, event->question);
+    lua_pushstring(L, event->why);
+    return 4;
   case FREDDY_HEAD:
   case FREDDY_DONE:
     break;
@@ -234,8 +271,8 @@ static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
                                 {NULL, NULL}};
 
 void fy_inbox_open(lua_State *L) {
-  static const char *const names[] = {"head", "data", "progress", "need_body",
-                                      "done"};
+  static const char *const names[] = {
+      "head", "data", "progress", "need_body", "token", "need_token", "done"};
   int i;
 
   fy_class_push(L, FY_INBOX_MT, methods, meta);
@@ -243,7 +280,8 @@ void fy_inbox_open(lua_State *L) {
     lua_pushstring(L, names[i]);
   }
   lua_pushcfunction(L, push_bytes);
-  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 1);
+  lua_pushcfunction(L, push_tokens);
+  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 2);
   lua_setfield(L, -2, "next");
   lua_pop(L, 1);
 }

@@ -9,6 +9,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/listener.h"
 #include "net/transfer.h"
 
 enum { CHUNK_ROOM = 16 * 1024 };
@@ -79,6 +80,7 @@ static void free_call(struct freddy_call *call) {
   fy_secret_unref(call->carried);
   fy_credential_unref(call->session);
   fy_credential_unref(call->renews);
+  fy_listener_free(call->listener);
   fy_headers_clear(&call->answer.headers);
   fy_buf_clear(&call->answer.body);
   if (call->answer.document) {
@@ -105,6 +107,14 @@ void fy_call_unref(struct freddy_call *call) {
   if (!call->answer.document || fy_io_post(&call->job)) {
     free_call(call);
   }
+}
+
+int fy_call_is_foreign(const struct freddy_call *call) {
+  if (!call->listener) {
+    return fy_engine_is_foreign(call->generation);
+  }
+  return fy_engine_is_foreign(call->client->generation) ||
+         fy_engine_is_foreign(call->inbox->generation);
 }
 
 int fy_call_end(struct freddy_call *call, const freddy_error *error,
@@ -147,13 +157,22 @@ int fy_call_may_stop(struct freddy_call *call) {
   return stopped;
 }
 
+/* It is wanted no longer. */
+static void unwish(struct freddy_call *call) {
+  if (call->listener) {
+    fy_listener_leave(call);
+  } else {
+    fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
+  }
+}
+
 void fy_call_cancel(struct freddy_call *call) {
   freddy_error error = {.code = FREDDY_OK};
 
   fy_error_set(&error, FREDDY_ECANCELLED, NULL, "the call was cancelled");
   error.sent = atomic_load(&call->sent);
   if (fy_call_end(call, &error, FY_NOTHING)) {
-    fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
+    unwish(call);
   }
 }
 
@@ -172,7 +191,7 @@ void fy_call_abandon(struct freddy_call *call) {
   fy_inbox_unlock(call->inbox);
   free_chunks(chunks);
   if (!ended) {
-    fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
+    unwish(call);
   }
 }
 
@@ -415,6 +434,9 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
     event->question = call->question;
     event->wanted = call->wanted;
     event->part = call->part;
+  } else if (call->listener && !call->ended &&
+             call->out & (FY_OUT_TOKEN | FY_OUT_NEED_TOKEN)) {
+    fy_listener_next_event(call, event);
   } else {
     call->out = 0;
     event->type = FREDDY_DONE;

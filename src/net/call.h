@@ -22,6 +22,7 @@
 #include "rules/header.h"
 
 struct fy_credential;
+struct fy_listener;
 struct fy_save;
 struct fy_transfer;
 
@@ -81,7 +82,9 @@ enum {
   FY_OUT_DATA = 2,
   FY_OUT_PROGRESS = 4,
   FY_OUT_QUESTION = 8,
-  FY_OUT_DONE = 16
+  FY_OUT_DONE = 16,
+  FY_OUT_TOKEN = 32, /* these two before DONE */
+  FY_OUT_NEED_TOKEN = 64
 };
 
 struct freddy_call {
@@ -107,6 +110,7 @@ struct freddy_call {
   int replayed;                  /* 1: after a 401; not once more */
   int waits;                     /* 1: for the session; stands in its list */
   struct freddy_call *prev_waiting, *next_waiting;
+  struct fy_listener *listener; /* NULL: it is none */
   struct fy_credential *renews; /* whose own request this is, or NULL */
   uint64_t ticket;
   int means;
@@ -162,6 +166,9 @@ enum {
 struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user);
 struct freddy_call *fy_call_ref(struct freddy_call *call);
 void fy_call_unref(struct freddy_call *call);
+
+/* 1 when it belongs to a process of which this one is a fork. */
+int fy_call_is_foreign(const struct freddy_call *call);
 
 /* End the call: publish the answer up to `published` and list FREDDY_DONE.
  * `error` is borrowed; NULL: none. The first end wins: 0 when it had ended

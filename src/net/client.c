@@ -157,7 +157,9 @@ int fy_client_set_session(struct freddy_client *client,
   pthread_mutex_lock(&client->lock);
   rc = retire(client);
   if (rc == FREDDY_OK) {
-    client->kind = session->renewable ? FREDDY_SESSION : FREDDY_TOKEN;
+    client->kind = session->provided    ? FREDDY_PROVIDER
+                   : session->renewable ? FREDDY_SESSION
+                                        : FREDDY_TOKEN;
     fy_secrets_prune(&client->others);
     swap_session(client, &session);
   }

@@ -122,7 +122,8 @@ static int given_life(struct fy_credential *credential,
 static int wind_up(struct fy_credential *credential,
                    const struct fy_given *session) {
   int means = (session->refresh ? FY_BY_REFRESH : 0) |
-              (session->key ? FY_BY_EXCHANGE : 0);
+              (session->key ? FY_BY_EXCHANGE : 0) |
+              (session->provided ? FY_BY_PROVIDER : 0);
   fy_time life = 0;
   uint64_t seed = 0;
 
@@ -140,9 +141,11 @@ static int wind_up(struct fy_credential *credential,
     life = 0;
   }
   credential->renewable = means != 0;
+  credential->provided = session->provided;
   fy_token_init(&credential->token, means, seed);
   credential->token.keep_warm = credential->via->keep_warm;
   credential->token.has_store = credential->store != NULL;
+  credential->ends_at = life ? fy_clock_add(fy_clock_now(), life) : FY_NEVER;
   fy_token_give(&credential->token, fy_clock_now(), life, means);
   return FREDDY_OK;
 }
@@ -168,6 +171,12 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
   }
   if (wishes & FY_CREDENTIAL_STORED) {
     fy_store_heed(credential);
+  }
+  if (wishes & FY_CREDENTIAL_ANNOUNCE) {
+    fy_credential_announce_now(engine, credential);
+  }
+  if (wishes & FY_CREDENTIAL_HEARD && credential->engine) {
+    fy_credential_heard(credential);
   }
   if (wishes & FY_CREDENTIAL_UNUSED && credential->engine) {
     fy_timers_set(&engine->timers, &credential->linger,
@@ -212,8 +221,8 @@ static int is_that(struct fy_credential *credential, freddy_client *client,
                    const struct fy_given *session) {
   int found;
 
-  if (fy_engine_is_foreign(credential->generation) ||
-      atomic_load(&credential->revoked) ||
+  if (fy_engine_is_foreign(credential->generation) || session->provided ||
+      credential->provided || atomic_load(&credential->revoked) ||
       !same(credential->key, session->key) ||
       !fy_client_is_alike(credential->via, client)) {
     return 0;
@@ -278,7 +287,8 @@ struct fy_credential *fy_credential_again(struct fy_credential *credential,
                                           freddy_client *client) {
   struct fy_given session = {.access = credential->first[0],
                              .refresh = credential->first[1],
-                             .key = credential->key};
+                             .key = credential->key,
+                             .provided = credential->provided};
 
   return fy_credential_get(client, &session);
 }
@@ -406,6 +416,7 @@ void fy_credential_revoke(struct fy_credential *credential) {
 
   atomic_store(&credential->revoked, 1);
   fy_store_expect(credential);
+  fy_credential_tell_logout(credential);
   if (engine && atomic_load(&credential->generation)) {
     fy_engine_post(engine, &credential->post, FY_CREDENTIAL_REVOKE);
   } else {

@@ -35,6 +35,7 @@ struct fy_credential {
   struct fy_secret *key;      /* to exchange, as its whole line; or NULL */
   struct fy_secret *first[2]; /* access and refresh, as they were given */
   double given_expires;       /* of the given token; NAN: unknown */
+  int provided;               /* 1: by a listener; shared with nobody */
   int renewable;              /* 0: a token and nothing to renew it with */
 
   struct fy_credential *next_listed; /* under the table's lock */
@@ -55,9 +56,17 @@ struct fy_credential {
   double obtained_at, expires_at;  /* of the token, wall clock */
   fy_time given_since, given_life; /* 0: not to be used (any more) */
   int clear_due;
-  int counted; /* among those that an exit waits for */
+  int counted; /* among those that an exit waits for: how */
 
-  freddy_error why; /* how the last renewal failed */
+  /* what the host is told, and asked */
+  fy_time ends_at;      /* the token's whole life; FY_NEVER: unknown */
+  const char *cause;    /* by what it came */
+  uint64_t tell_ticket; /* listeners are being told; 0: they are not */
+  uint64_t ask_ticket;  /* one is asked; 0: nobody is */
+  fy_time asked_at;
+  struct fy_timer patience;        /* with the one that is asked */
+  _Atomic(const char *) announced; /* of a login: the cause to be told */
+  freddy_error why;                /* how the last renewal failed */
 
   pthread_mutex_t lock;      /* what follows */
   struct fy_secret *access;  /* the whole line Authorization */
@@ -76,13 +85,16 @@ enum {
   FY_CREDENTIAL_UNUSED = 1,
   FY_CREDENTIAL_REVOKE = 2,
   FY_CREDENTIAL_STORED = 4, /* a job of its store is done */
-  FY_CREDENTIAL_KEEP = 8    /* save what it was given */
+  FY_CREDENTIAL_KEEP = 8,   /* save what it was given */
+  FY_CREDENTIAL_HEARD = 16, /* a listener has answered, or left */
+  FY_CREDENTIAL_ANNOUNCE = 32
 };
 
 /* What a session is made of; every part may be NULL, but not all. Borrowed. */
 struct fy_given {
   const struct fy_secret *access, *refresh; /* bare */
   struct fy_secret *key;                    /* its whole line */
+  int provided;      /* 1: a listener provides tokens, instead of all these */
   double expires_in; /* of the access token, seconds; 0: not said */
   int anew; /* 1: given once more, so that a session which is over, or whose
                key was not taken, is not the one */
@@ -111,6 +123,11 @@ void fy_credential_describe(struct fy_credential *credential,
 
 /* Log it out, here, for everyone who shares it. Any thread. */
 void fy_credential_revoke(struct fy_credential *credential);
+
+/* Tell those who listen of its tokens, which came by `cause` (static): a
+ * login. Any thread. */
+void fy_credential_announce(struct fy_credential *credential,
+                            const char *cause);
 
 /* Around a fork: no other thread holds the table's lock meanwhile. */
 void fy_credential_lock_table(void);
@@ -176,6 +193,18 @@ int fy_credential_adopt(struct fy_engine *engine,
  * FY_TOKEN_SEND. */
 void fy_credential_wait(struct freddy_call *call);
 void fy_credential_fail(struct freddy_call *call, enum fy_token_answer answer);
+
+/* Ask the host: have a listener provide a token; have all told. */
+void fy_credential_ask_host(struct fy_credential *credential,
+                            const struct fy_token_step *step);
+void fy_credential_tell_host(struct fy_credential *credential,
+                             const struct fy_token_step *step);
+void fy_credential_heard(struct fy_credential *credential);
+void fy_credential_announce_now(struct fy_engine *engine,
+                                struct fy_credential *credential);
+void fy_credential_patience_fire(struct fy_timer *timer, fy_time now);
+/* Tell those who listen that it was logged out. Any thread. */
+void fy_credential_tell_logout(struct fy_credential *credential);
 
 /* Do what the clockwork wants, and let those go who need not wait. */
 void fy_credential_run(struct fy_credential *credential);

@@ -10,13 +10,14 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/listener.h"
 #include "net/outcome.h"
 #include "net/renewal.h"
 #include "net/transfer.h"
 #include "net/upload.h"
 #include "rules/auth_code.h"
 
-enum { TIMERS = 2 };
+enum { TIMERS = 3 };
 
 /* --- Whose it is -------------------------------------------------------- */
 
@@ -32,8 +33,10 @@ static void timer_fire(struct fy_timer *timer, fy_time now) {
 static void orphan(struct fy_credential *credential) {
   struct fy_engine *engine = credential->engine;
 
+  fy_store_publish(credential, 0);
   fy_timers_unset(&engine->timers, &credential->timer);
   fy_timers_unset(&engine->timers, &credential->linger);
+  fy_timers_unset(&engine->timers, &credential->patience);
   engine->timer_demand -= TIMERS;
   if (credential->prev) {
     credential->prev->next = credential->next;
@@ -73,6 +76,7 @@ int fy_credential_adopt(struct fy_engine *engine,
   credential->engine = engine;
   credential->timer.fire = timer_fire;
   credential->linger.fire = linger_fire;
+  credential->patience.fire = fy_credential_patience_fire;
   credential->prev = NULL;
   credential->next = engine->credentials;
   if (engine->credentials) {
@@ -153,7 +157,10 @@ void fy_credential_fail(struct freddy_call *call,
              credential->why.code == FREDDY_ENOMEM) {
     fy_error_nomem(&err);
   } else if (answer == FY_TOKEN_RENEWAL_FAILED) {
-    fy_error_set(&err, FREDDY_EAUTH, "refresh_failed",
+    fy_error_set(&err, FREDDY_EAUTH,
+                 strcmp(credential->why.reason, "provider_failed") == 0
+                     ? "provider_failed"
+                     : "refresh_failed",
                  "the token could not be renewed: %s",
                  credential->why.message);
     err.retry_after = token->retry_at > now
@@ -227,19 +234,11 @@ void fy_credential_publish(struct fy_credential *credential) {
   fy_store_publish(credential, fy_token_is_at_risk(&credential->token));
 }
 
-static void do_step(struct fy_credential *credential,
-                    const struct fy_token_step *step) {
-  struct fy_token_grant given;
+static void fetch(struct fy_credential *credential,
+                  const struct fy_token_step *step) {
   freddy_error err = {.code = FREDDY_OK};
 
-  if (step->todo != FY_TOKEN_FETCH) {
-    fy_store_step(credential, step);
-    return;
-  }
-  if (fy_store_has_given(credential, &given)) {
-    fy_token_fetched(&credential->token, step->ticket, fy_clock_now(), &given);
-    return;
-  }
+  credential->cause = step->means == FY_BY_EXCHANGE ? "exchange" : "refresh";
   if (fy_auth_call_start(credential, step->means, step->ticket) == FREDDY_OK) {
     return;
   }
@@ -247,6 +246,24 @@ static void do_step(struct fy_credential *credential,
   credential->why = err;
   fy_token_not_fetched(&credential->token, step->ticket, fy_clock_now(),
                        FY_TOKEN_GARBAGE, 0);
+}
+
+static void do_step(struct fy_credential *credential,
+                    const struct fy_token_step *step) {
+  struct fy_token_grant given;
+
+  if (step->todo == FY_TOKEN_TELL) {
+    fy_credential_tell_host(credential, step);
+  } else if (step->todo != FY_TOKEN_FETCH) {
+    fy_store_step(credential, step);
+  } else if (fy_store_has_given(credential, &given)) {
+    credential->token.has_listener = 0; /* who gave it knows it */
+    fy_token_fetched(&credential->token, step->ticket, fy_clock_now(), &given);
+  } else if (step->means == FY_BY_PROVIDER) {
+    fy_credential_ask_host(credential, step);
+  } else {
+    fetch(credential, step);
+  }
 }
 
 void fy_credential_run(struct fy_credential *credential) {
@@ -306,6 +323,8 @@ void fy_credential_got(struct fy_credential *credential, uint64_t ticket,
   }
   if (fy_credential_replace(credential, grant) == FREDDY_OK) {
     note_times(credential, &life);
+    credential->ends_at = fy_clock_add(since, life.life);
+    credential->token.has_listener = fy_listeners_count(credential) > 0;
     fy_token_fetched(&credential->token, ticket, fy_clock_now(), &life);
     check_life(credential);
   } else {

@@ -7,15 +7,13 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "net/at_risk.h"
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
 
 /* The clockwork's own, and what a user does beside it. */
 enum { OF_CLOCK, OF_USER };
-
-/* Sessions that an exit now might lose. */
-static atomic_int at_risk;
 
 double fy_store_wall_now(void) {
   struct timespec now;
@@ -70,7 +68,7 @@ static void done(struct fy_session_job *job) {
   struct fy_engine *engine = fy_engine_running();
 
   if (keep == &credential->keep[OF_USER]) {
-    atomic_fetch_sub(&at_risk, 1);
+    fy_at_risk_drop(FY_RISK_STORED);
   }
   atomic_store(&keep->over, 1);
   if (engine && atomic_load(&credential->generation)) {
@@ -124,7 +122,7 @@ void fy_store_step(struct fy_credential *credential,
 
 void fy_store_expect(const struct fy_credential *credential) {
   if (credential->store) {
-    atomic_fetch_add(&at_risk, 1);
+    fy_at_risk_add(FY_RISK_STORED, credential->via->exit_wait);
   }
 }
 
@@ -136,7 +134,7 @@ static void by_user(struct fy_credential *credential, int clears) {
   }
   if (keep->busy) {
     credential->clear_due |= clears;
-    atomic_fetch_sub(&at_risk, 1); /* what is under way counts, too */
+    fy_at_risk_drop(FY_RISK_STORED); /* what is under way counts, too */
     return;
   }
   keep->busy = 1;
@@ -272,18 +270,18 @@ void fy_store_heed(struct fy_credential *credential) {
 /* --- Exit --------------------------------------------------------------- */
 
 void fy_store_publish(struct fy_credential *credential, int risky) {
-  risky = risky && credential->store;
-  if (risky != credential->counted) {
-    atomic_fetch_add(&at_risk, risky ? 1 : -1);
-    credential->counted = risky;
-  }
-}
+  int how = !risky              ? FY_RISK_NONE
+            : credential->store ? FY_RISK_STORED
+                                : FY_RISK_TOLD;
 
-void fy_store_wait(long ms) {
-  struct timespec nap = {0, 2000000};
-
-  for (long waited = 0; waited < ms && atomic_load(&at_risk) > 0;
-       waited += 2) {
-    nanosleep(&nap, NULL);
+  if (how == credential->counted) {
+    return;
   }
+  if (how != FY_RISK_NONE) {
+    fy_at_risk_add(how, credential->via->exit_wait);
+  }
+  if (credential->counted != FY_RISK_NONE) {
+    fy_at_risk_drop(credential->counted);
+  }
+  credential->counted = how;
 }

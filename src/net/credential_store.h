@@ -55,8 +55,4 @@ double fy_store_wall_now(void);
 /* Count it among those that an exit waits for, or no longer. */
 void fy_store_publish(struct fy_credential *credential, int at_risk);
 
-/* The process exits: wait until no session can be lost any more, at most so
- * many milliseconds. Any thread but the engine's. */
-void fy_store_wait(long ms);
-
 #endif

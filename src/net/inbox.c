@@ -89,6 +89,7 @@ void fy_inbox_unref(struct freddy_inbox *inbox) {
     close(inbox->fd_write);
   }
   fy_free(inbox->held);
+  fy_told_clear(&inbox->told);
   pthread_cond_destroy(&inbox->cond);
   pthread_mutex_destroy(&inbox->lock);
   fy_free(inbox);
@@ -239,6 +240,8 @@ int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
     until = wait_until(seconds);
   }
   pthread_mutex_lock(&inbox->lock);
+  inbox->has_waited = 1;
+  inbox->waiter = pthread_self();
   inbox->waiters++;
   while (!inbox->first && !inbox->closed && rc == 0) {
     rc = timed ? pthread_cond_timedwait(&inbox->cond, &inbox->lock, &until)
@@ -296,6 +299,7 @@ int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
   pthread_mutex_lock(&inbox->lock);
   fy_free(inbox->held);
   inbox->held = NULL;
+  fy_told_clear(&inbox->told);
   call = inbox->first;
   if (call) {
     inbox->first = call->next_listed;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "freddy.h"
+#include "net/listener.h"
 #include "net/post.h"
 
 struct fy_chunk;
@@ -22,13 +23,17 @@ struct freddy_inbox {
   pthread_mutex_t lock; /* all that follows, and the calls' outboxes */
   pthread_cond_t cond;
   int waiters;
-  int wake; /* they are to be told when the lock is let go */
+  int has_waited;   /* 1: a thread has, and this one did */
+  pthread_t waiter; /* the last time */
+  int wake;         /* they are to be told when the lock is let go */
   int closed;
   struct freddy_call *first, *last;
   int fd; /* -1 until asked for */
   int fd_write;
   int fd_signalled;
   struct fy_chunk *held; /* the data event that the host is looking at */
+  struct fy_told told;   /* the tokens of another, and */
+  freddy_tokens tokens;  /* as it sees them */
 
   int to_wake; /* the engine's: stands in its list */
   struct freddy_inbox *next_to_wake;

@@ -7,10 +7,11 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "net/at_risk.h"
 #include "net/credential.h"
-#include "net/credential_store.h"
 #include "net/engine.h"
 #include "net/io_thread.h"
+#include "net/listener.h"
 #include "net/private_fd.h"
 #include "net/save_file.h"
 
@@ -20,9 +21,6 @@ static _Atomic(struct fy_engine *) current;
 static _Atomic uint64_t generation = 1;
 static int curl_is_ready, fork_is_watched, exit_is_watched;
 static atomic_int exiting;
-
-/* What an exit waits for a session to be kept, milliseconds. */
-enum { EXIT_WAIT = 2000 };
 
 uint64_t fy_engine_generation(void) {
   return atomic_load(&generation);
@@ -47,11 +45,13 @@ static void before_fork(void) {
   pthread_mutex_lock(&home);
   pthread_mutex_lock(&turn);
   fy_private_fd_before_fork();
+  fy_listeners_lock();
   fy_credential_lock_table();
 }
 
 static void after_fork_in_parent(void) {
   fy_credential_unlock_table();
+  fy_listeners_unlock();
   fy_private_fd_after_fork();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
@@ -66,7 +66,9 @@ static void after_fork_in_child(void) {
   fy_io_forget();
   fy_private_fd_forget();
   fy_save_file_forget();
+  fy_at_risk_forget();
   fy_credential_unlock_table();
+  fy_listeners_unlock();
   pthread_mutex_unlock(&turn);
   pthread_mutex_unlock(&home);
 }
@@ -102,7 +104,7 @@ static void stop_at_exit(void) {
   if (!engine) {
     return;
   }
-  fy_store_wait(EXIT_WAIT);
+  fy_at_risk_wait();
   fy_engine_stop(engine, FY_STOP_EXIT);
   pthread_mutex_lock(&engine->lock);
   wait_stopped(engine, 50);

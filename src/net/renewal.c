@@ -8,15 +8,17 @@
 #include "net/engine.h"
 #include "net/outcome.h"
 
-/* A token that is being handed out is new enough. */
+/* A token that is being handed out is new enough: who asks for another may be
+ * the one that it is handed to. */
 static enum fy_token_answer begin(struct freddy_call *call) {
   struct fy_token *token = &call->session->token;
-  int fresh = fy_token_is_renewing(token) && fy_token_is_settled(token);
 
-  call->token_generation = fresh ? 0 : token->generation;
-  return call->ask.renewal == FY_RENEW_NOW && !fresh
-             ? fy_token_renew(token, fy_clock_now())
-             : fy_renewal_ask(call);
+  call->token_generation = token->generation;
+  if (call->ask.renewal == FY_RENEW_SETTLE) {
+    return fy_renewal_ask(call);
+  }
+  return fy_token_is_settled(token) ? FY_TOKEN_SEND
+                                    : fy_token_renew(token, fy_clock_now());
 }
 
 enum fy_token_answer fy_renewal_ask(const struct freddy_call *call) {

@@ -359,6 +359,14 @@ static void tell(struct fy_token *token, fy_time now) {
   }
 }
 
+void fy_token_announce(struct fy_token *token, fy_time now) {
+  if (token->phase == IDLE && token->has_token && !token->revoked) {
+    token->ticket++;
+    token->has_listener = 1;
+    tell(token, now);
+  }
+}
+
 void fy_token_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
                       const struct fy_token_grant *grant) {
   if (!is_current(token, ticket, FETCH)) {

@@ -132,6 +132,10 @@ void fy_token_correct(struct fy_token *token, fy_time now, fy_time left);
 /* Logged out: there is nothing any more, and nobody is called. */
 void fy_token_revoke(struct fy_token *token);
 
+/* The token that was given is to be told to the host, as one that was fetched
+ * is, unless something is under way. */
+void fy_token_announce(struct fy_token *token, fy_time now);
+
 /* The machine slept for so long, and the clock did not count it. */
 void fy_token_slept(struct fy_token *token, fy_time asleep);
 
