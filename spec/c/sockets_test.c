@@ -236,6 +236,32 @@ static void test_same_port(struct fy_sockets *sockets) {
   pair_close(&two);
 }
 
+/* A number that is given up is nobody's, unless it was idle before. */
+static void test_give_up(struct fy_sockets *sockets) {
+  struct pair pair = pair_open(sockets);
+
+  CHECK_INT(fy_sockets_watch(sockets, pair.ours, FY_READABLE), 0);
+  fy_sockets_rest(sockets, pair.ours, 1);
+  fy_sockets_give_up(sockets, pair.ours);
+  CHECK(fy_sockets_has(sockets, pair.ours));
+  CHECK_INT(pair_find(&pair), pair.ours);
+  loop_write(pair.theirs, "x", 1);
+  await(pair.ours);
+  CHECK_INT(what_is_ready(sockets, pair.ours), 0);
+  CHECK_INT(fy_sockets_retire(sockets, pair.ours), 0);
+  CHECK(!is_ended(pair.ours));
+  pair_close(&pair);
+
+  pair = pair_open(sockets);
+  CHECK_INT(fy_sockets_watch(sockets, pair.ours, FY_READABLE), 0);
+  close(pair.ours); /* behind our back */
+  fy_sockets_give_up(sockets, pair.ours);
+  CHECK(!fy_sockets_has(sockets, pair.ours));
+  CHECK_INT(pair_find(&pair), -1);
+  CHECK_INT(what_is_ready(sockets, pair.ours), 0);
+  close(pair.theirs);
+}
+
 /* It paused before anyone heard that it is in use. */
 static void test_keep(struct fy_sockets *sockets) {
   struct pair pair = pair_open(sockets);
@@ -282,6 +308,7 @@ static void test_sockets(void) {
   test_count(&sockets);
   test_many(&sockets);
   test_same_port(&sockets);
+  test_give_up(&sockets);
   test_keep(&sockets);
   test_foreign(&sockets);
   fy_sockets_clear(&sockets);

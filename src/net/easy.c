@@ -204,7 +204,7 @@ static void set_callbacks(struct fy_transfer *transfer) {
   CURL *easy = transfer->easy;
 
   curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+  curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, NULL); /* see hear_errors */
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, fy_wire_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, fy_wire_write);

@@ -154,7 +154,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
     fy_reuse_rest(transfer, &engine->sockets, fd);
     return 0;
   }
-  fy_cloexec_watched(fd);
+  if (!fy_sockets_has(&engine->sockets, fd)) {
+    fy_cloexec_watched(fd); /* one that libcurl made for itself */
+  }
   if (fy_sockets_watch(&engine->sockets, fd, wanted) && transfer) {
     fy_transfer_doom(transfer);
   }

@@ -125,9 +125,11 @@ static int speaks_http1(const struct fy_transfer *transfer) {
  * as idle. */
 void fy_reuse_rest(struct fy_transfer *transfer, struct fy_sockets *sockets,
                    int fd) {
-  if (transfer && (transfer->receiving_paused || transfer->sending_paused)) {
+  if (!transfer || !transfer->sends) {
+    fy_sockets_give_up(sockets, fd);
+  } else if (transfer->receiving_paused || transfer->sending_paused) {
     fy_sockets_watch(sockets, fd, 0);
   } else {
-    fy_sockets_rest(sockets, fd, transfer && speaks_http1(transfer));
+    fy_sockets_rest(sockets, fd, speaks_http1(transfer));
   }
 }

@@ -135,6 +135,10 @@ int fy_sockets_open(struct fy_sockets *sockets, int family, int type,
   return fd;
 }
 
+int fy_sockets_has(const struct fy_sockets *sockets, int fd) {
+  return find(sockets, fd) != NULL;
+}
+
 /* --- By local port ------------------------------------------------------ */
 
 /* The port of an address; its text, with room for INET6_ADDRSTRLEN, too. */
@@ -226,7 +230,7 @@ static void unchain(struct fy_sockets *sockets, int fd) {
   sock->port = 0;
 }
 
-int fy_sockets_close(struct fy_sockets *sockets, int fd) {
+static void forget(struct fy_sockets *sockets, int fd) {
   struct fy_socket *sock = find(sockets, fd);
 
   if (sock) {
@@ -234,6 +238,10 @@ int fy_sockets_close(struct fy_sockets *sockets, int fd) {
     unchain(sockets, fd);
   }
   fy_poller_watch(sockets->poller, fd, 0);
+}
+
+int fy_sockets_close(struct fy_sockets *sockets, int fd) {
+  forget(sockets, fd);
   return close(fd);
 }
 
@@ -297,6 +305,16 @@ void fy_sockets_rest(struct fy_sockets *sockets, int fd, int http1) {
   sock->idle = sock->http1;
   if (watch(sockets, fd, sock->http1 ? FY_READABLE : 0)) {
     shut_down(sockets, fd);
+  }
+}
+
+void fy_sockets_give_up(struct fy_sockets *sockets, int fd) {
+  const struct fy_socket *sock = find(sockets, fd);
+
+  if (sock && sock->port) {
+    fy_sockets_watch(sockets, fd, 0); /* it was idle once: it is connected */
+  } else {
+    forget(sockets, fd);
   }
 }
 

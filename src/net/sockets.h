@@ -42,6 +42,9 @@ int fy_sockets_open(struct fy_sockets *sockets, int family, int type,
  * once. */
 int fy_sockets_close(struct fy_sockets *sockets, int fd);
 
+/* 1 when `fd` is one that was opened here. */
+int fy_sockets_has(const struct fy_sockets *sockets, int fd);
+
 /* Watch `fd` for `what` (0: no more) on behalf of libcurl; of any descriptor,
  * also one that it made itself. 0, or -1. */
 int fy_sockets_watch(struct fy_sockets *sockets, int fd, int what);
@@ -49,6 +52,11 @@ int fy_sockets_watch(struct fy_sockets *sockets, int fd, int what);
 /* Nobody uses `fd` any more, but it is still open. `http1`: 0 for a
  * connection that may speak HTTP/2. */
 void fy_sockets_rest(struct fy_sockets *sockets, int fd, int http1);
+
+/* Nobody waits for `fd` any more, and no request has been sent on it: libcurl
+ * 7.88 closes a socket that never got connected behind our back, and its
+ * number may be someone's again. */
+void fy_sockets_give_up(struct fy_sockets *sockets, int fd);
 
 /* Something came in on `fd`: 1 when it was idle, and is shut down by now;
  * 0 when the event is libcurl's. */

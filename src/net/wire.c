@@ -26,12 +26,20 @@ static int is_over(const struct fy_transfer *transfer) {
 
 /* --- Connecting --------------------------------------------------------- */
 
+/* Not from the start: libcurl first closes the connections that it finds dead,
+ * and the text of a farewell that cannot be sent would stay, since the first
+ * one wins. */
+static void hear_errors(struct fy_transfer *transfer) {
+  curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+}
+
 int fy_wire_resolver_start(void *resolver, void *reserved, void *context) {
   struct fy_transfer *transfer = context;
 
   (void)resolver;
   (void)reserved;
   transfer->resolving = 1;
+  hear_errors(transfer);
   return is_over(transfer);
 }
 
@@ -51,6 +59,7 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   curl_socket_t fd;
 
   (void)purpose;
+  hear_errors(transfer);
   if (is_over(transfer) || !transfer->call->ask.target.late_lookup) {
     end_lookup(transfer);
   } else {
@@ -106,6 +115,7 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
     transfer->misfit = 1;
     return CURL_PREREQFUNC_ABORT;
   }
+  hear_errors(transfer);
   transfer->sends++;
   atomic_store(&transfer->call->sent, 1);
   fy_transfer_connected(transfer);
