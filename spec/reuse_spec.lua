@@ -20,6 +20,7 @@ setup(function()
   clients = {
     HOSTILE = new_client "HOSTILE",
     HOSTILE_TLS_OK = new_client "HOSTILE_TLS_OK",
+    HOSTILE_H2 = new_client "HOSTILE_H2",
   }
 end)
 
@@ -172,7 +173,14 @@ it("a POST that met another's answer under TLS is cut, and not repeated",
 
 -- --- Connections that the server ends ------------------------------------
 
-for _, listener in ipairs { "HOSTILE", "HOSTILE_TLS_OK" } do
+-- The server has said its last word on the connection.
+local function is_ended_by_server(tag)
+  return helper.eventually(function()
+    return seen(tag)[1].closed_by
+  end)
+end
+
+for _, listener in ipairs { "HOSTILE", "HOSTILE_TLS_OK", "HOSTILE_H2" } do
   describe("an idle connection of " .. listener, function()
     for _, how in ipairs { "fin", "reset" } do
       it("that the server ends by " .. how .. " costs nothing", function()
@@ -180,7 +188,7 @@ for _, listener in ipairs { "HOSTILE", "HOSTILE_TLS_OK" } do
         freddy.assert(ask(listener, "ok", { tag = tag }))
         helper.http_request("POST",
           helper.hostile_url .. "/control/drop?how=" .. how)
-        seen(tag, { closed = 1 })
+        is_ended_by_server(tag)
         next_is_right(listener, tag, 1, "POST")
         assert.equal(2, connections(tag, 2))
       end)
