@@ -3,9 +3,24 @@
 #include <sys/wait.h>
 
 #include "engine_util.h"
+#include "quiet.h"
+
+static pid_t main_process;
+
+/* A forked child forgets on purpose: leaks are looked for in the parent. */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void) {
+  return getpid() != main_process;
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) {
+  return "die_after_fork=0";
+}
 
 static atomic_int serial, refreshes;
-static int gate[2] = {-1, -1}; /* a refresh is answered when a byte comes */
+static atomic_int gated; /* 1: a refresh is answered when a byte comes */
+static int gate[2];
 
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
@@ -18,7 +33,7 @@ static int serve(struct loopback *server, int fd,
     return loop_answer(fd, 200, "", "right") == 0;
   }
   atomic_fetch_add(&refreshes, 1);
-  if (gate[0] >= 0 && read(gate[0], &byte, 1) < 0) {
+  if (atomic_load(&gated) && read(gate[0], &byte, 1) < 0) {
     return 0;
   }
   n = atomic_fetch_add(&serial, 1) + 1;
@@ -232,6 +247,22 @@ static void nobody_provides(void) {
   rig_close(&rig);
 }
 
+/* Who is asked and leaves is not waited for. */
+static void leaves_asked(void) {
+  freddy_event event;
+  freddy_call *listener, *call;
+
+  begin(&provider);
+  listener = listen_to(rig.client, 0, 1, &users[0]);
+  call = start();
+  expect(&event, FREDDY_NEED_TOKEN, &users[0]);
+  freddy_call_free(listener);
+  rig_done(rig.inbox, call);
+  CHECK(strstr(freddy_call_error(call)->message, "went away") != NULL);
+  finish(call, "auth", "provider_failed");
+  rig_close(&rig);
+}
+
 static void too_late(void) {
   static const freddy_options hasty = {.provider = 1,
                                        .timeout = {.auth = 0.02}};
@@ -272,10 +303,13 @@ static int child_of(void (*work)(void)) {
   pid_t child;
 
   fflush(stdout);
+  quiet_wait();
   child = fork();
   if (child == 0) {
+    unit_failed = 0;
     work();
-    _exit(unit_end() != 0);
+    fflush(stdout);
+    _exit(unit_failed != 0);
   }
   waitpid(child, &how, 0);
   return WIFEXITED(how) ? WEXITSTATUS(how) : 99;
@@ -367,20 +401,20 @@ static void exit_in_child(void) {
 static void exit_waits(void) {
   char text[64] = "";
 
-  begin(&session);
-  kept = listen_to(rig.client, 1, 0, &users[0]);
   CHECK_INT(pipe(ends), 0);
   CHECK_INT(pipe(gate), 0);
+  atomic_store(&gated, 1);
+  begin(&session);
+  kept = listen_to(rig.client, 1, 0, &users[0]);
   CHECK_INT(child_of(exit_in_child), 0);
   close(ends[1]);
   CHECK(read(ends[0], text, sizeof(text) - 1) > 0);
   CHECK_TEXT(text, "refresh-1");
+  freddy_call_free(kept);
+  rig_close(&rig);
   close(ends[0]);
   close(gate[0]);
   close(gate[1]);
-  gate[0] = -1;
-  freddy_call_free(kept);
-  rig_close(&rig);
 }
 
 int main(void) {
@@ -390,6 +424,7 @@ int main(void) {
   const freddy_tokens dead = {.access_token = "a", .expires_in = -1};
   const freddy_tokens refresh = {.access_token = "a", .refresh_token = " "};
 
+  main_process = getpid();
   told();
   told_all();
   told_of_logout();
@@ -403,6 +438,7 @@ int main(void) {
   provides_badly(&refresh, NULL, "is no token");
   provides_badly(&dead, NULL, "has run out");
   nobody_provides();
+  leaves_asked();
   too_late();
   refused_options();
   across_forks();

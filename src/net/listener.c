@@ -116,7 +116,7 @@ static void drop_questions(struct freddy_call *call) {
   fy_told_clear(&listener->news);
   pthread_mutex_unlock(&call->inbox->lock);
   post_heard(told_by);
-  fy_credential_unref(asked_by);
+  post_heard(asked_by);
 }
 
 void fy_listener_leave(struct freddy_call *call) {
@@ -339,11 +339,14 @@ int fy_listeners_take(struct fy_credential *credential, struct fy_grant *grant,
                       freddy_error *err) {
   struct fy_credential *old = NULL;
   struct freddy_call *call;
-  int rc = 0;
+  int rc = -1;
 
   pthread_mutex_lock(&list_lock);
   call = asked_of(credential);
-  if (call) {
+  if (!call) {
+    fy_error_set(err, FREDDY_EAUTH, "provider_failed",
+                 "the provider went away");
+  } else {
     pthread_mutex_lock(&call->inbox->lock);
     rc = take_reply(call->listener, grant, err);
     if (rc) {

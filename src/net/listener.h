@@ -67,8 +67,8 @@ int fy_listeners_tell(struct fy_credential *credential,
 int fy_listeners_are_busy(struct fy_credential *credential);
 /* Ask the first that provides; 0: there is none. */
 int fy_listeners_ask(struct fy_credential *credential, const char *why);
-/* What it provided: 1 and *grant; -1 and `err`, with reason provider_failed;
- * 0: it has not answered yet. */
+/* What it provided: 1 and *grant; -1 and `err`, with reason provider_failed
+ * (also when it has left); 0: it has not answered yet. */
 int fy_listeners_take(struct fy_credential *credential, struct fy_grant *grant,
                       freddy_error *err);
 /* Its answer is not wanted any more. */
