@@ -5,8 +5,10 @@ local books = require "books"
 local credentials = require "credentials"
 local errors = require "errors"
 local json = require "json"
+local limits = require "limits"
 local reply = require "reply"
 local request = require "request"
+local retry_after = require "retry_after"
 local state = require "state"
 local tokens = require "tokens"
 
@@ -64,7 +66,16 @@ local FAIL = {
   code = is "string", message = is "string", details = is "table",
   headers = headers, body = is "string", close = is "boolean",
   early = is "boolean", lost = is "boolean", cut = is "boolean",
-  size = integer(1, 64 * 1024 * 1024),
+  reset = is "boolean", size = integer(1, 64 * 1024 * 1024),
+  seconds = number(0, 1e6), retry_after = retry_after.is_form,
+}
+local LIMIT = {
+  path = is "string", method = is "string", requests = integer(1, 1e9),
+  per = number(0.001, 1e6), burst = integer(1, 1e9),
+  kind = one_of("window", "bucket"), headers = one_of("A", "B", "both",
+    "none"),
+  reset = limits.has_reset, retry_after = retry_after.is_form,
+  shape = shape, code = is "string", message = is "string",
 }
 local DELAY = {
   path = is "string", method = is "string", times = integer(1, 1e9),
@@ -169,6 +180,20 @@ local function merge(name)
   end
 end
 
+local function check_limits(value)
+  return value ~= false and check_rules(LIMIT, { "requests" })(value) or nil
+end
+
+-- They replace the former ones: numbers of old ones are never used again.
+local function set_limits(switches, value)
+  local list = value and rules_of(value) or {}
+  for _, limit in ipairs(list) do
+    state.arm(limit)
+    limit.per = limit.per or 60
+  end
+  switches.limit = list
+end
+
 local function append(name)
   return function(switches, value)
     for _, rule in ipairs(rules_of(value)) do
@@ -185,11 +210,25 @@ local SWITCHES = {
   key = { check = checker(state_of "key"), set = merge "key" },
   token = { check = checker(state_of "token"), set = merge "token" },
   fail = {
-    check = check_rules(FAIL, { "status", "close", "lost", "cut", "size" }),
+    check = check_rules(FAIL, { "status", "close", "lost", "cut", "reset",
+      "size" }),
     set = append "fail",
   },
   delay = {
     check = check_rules(DELAY, { "ms", "hold" }), set = append "delay",
+  },
+  limit = { check = check_limits, set = set_limits },
+  spending = {
+    check = function(value)
+      return not limits.has_spending(value) and "is none" or nil
+    end,
+    set = function(switches, value) switches.spending = value end,
+  },
+  recent = {
+    check = function(value)
+      return not integer(1, 8192)(value) and "is out of bounds" or nil
+    end,
+    set = function(switches, value) switches.recent = value end,
   },
   headers = {
     check = function(value)
@@ -294,7 +333,9 @@ local function switches()
   for name, value in pairs(state.switches()) do
     copy[name] = value
   end
-  copy.fail, copy.delay = json.array(copy.fail), json.array(copy.delay)
+  for _, name in ipairs { "fail", "delay", "limit" } do
+    copy[name] = json.array(copy[name])
+  end
   return copy
 end
 

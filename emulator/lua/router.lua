@@ -5,8 +5,10 @@ local books = require "books"
 local clock = require "clock"
 local credentials = require "credentials"
 local errors = require "errors"
+local limits = require "limits"
 local reply = require "reply"
 local request = require "request"
+local retry_after = require "retry_after"
 local routes = require "routes"
 local state = require "state"
 
@@ -88,6 +90,10 @@ end
 
 -- A failure that was asked for. True when the request is done with.
 local function fail(rule)
+  if rule.retry_after then
+    local wait = rule.ends and rule.ends - ngx.now() or 1
+    ngx.header["Retry-After"] = retry_after.value(rule.retry_after, wait)
+  end
   if rule.close then
     ngx.ctx.fault = "closed"
     ngx.exit(444)  -- nginx: close without an answer
@@ -99,6 +105,24 @@ local function fail(rule)
   end
   reply.text(rule.status, rule.body)
 end
+
+-- From here on nothing is refused any more for the sake of a test.
+local function handle(route, params)
+  local method = ngx.req.get_method()
+  if not route then
+    return errors.send(404)
+  end
+  local handler = handler_of(route, method)
+  if not handler then
+    return errors.send(405, nil, { headers = { Allow = allowed(route) } })
+  elseif route.public or credentials.check() then
+    handler(params)
+  end
+end
+
+-- Contexts of requests on their way to another location, by request: nginx
+-- does not carry them over.
+local on_the_way = {}
 
 local function dispatch(route, params, path)
   local method = ngx.req.get_method()
@@ -116,17 +140,20 @@ local function dispatch(route, params, path)
     books.read_body()
   end
   ngx.ctx.late = failure
-  if failure and (failure.status or failure.close) then
+  if not limits.pass(method, path) then
+    return
+  elseif failure and (failure.status or failure.close) then
     return fail(failure)
-  elseif not route then
-    return errors.send(404)
+  elseif not route or not route.public then
+    if not limits.spend() then
+      return
+    end
   end
-  local handler = handler_of(route, method)
-  if not handler then
-    return errors.send(405, nil, { headers = { Allow = allowed(route) } })
-  elseif route.public or credentials.check() then
-    handler(params)
+  if failure and failure.reset then
+    on_the_way[ngx.var.rid] = ngx.ctx
+    return ngx.exec "@reset"
   end
+  handle(route, params)
 end
 
 local function on_error(message)
@@ -146,6 +173,15 @@ function router.run()
   end
   -- ngx.exec and ngx.exit leave by an error of their own that no pcall sees.
   xpcall(function() dispatch(route, params, path) end, on_error)
+end
+
+--- The same where a connection that is broken off is reset.
+function router.run_reset()
+  local rid = ngx.var.rid
+  ngx.ctx, on_the_way[rid] = on_the_way[rid], nil
+  ngx.ctx.late = { cut = true, size = ngx.ctx.late.size }
+  local route, params = find((request.target()))
+  xpcall(function() handle(route, params) end, on_error)
 end
 
 --- The second half of a request that a handler sent to another location.

@@ -6,7 +6,7 @@ local json = require "json"
 local state = {}
 
 local dict = ngx.shared.emulator
-local RECENT = 32  -- requests that the control endpoint remembers
+local RECENT = 32  -- requests that the control endpoint remembers by itself
 
 local function defaults()
   return {
@@ -20,6 +20,9 @@ local function defaults()
     headers = {},
     fail = {},
     delay = {},
+    limit = {},
+    spending = false,
+    recent = RECENT,
     auth = {
       lifetime = 3600, refresh_lifetime = 30 * 86400, rotate = true,
       grace = 0, clock = 0, strict = true, two_steps = true,
@@ -51,15 +54,23 @@ local function lock()
   end
 end
 
+--- Do something that no other worker does meanwhile.
+---@param work fun() must not raise
+function state.locked(work)
+  lock()
+  work()
+  dict:delete("lock")
+end
+
 --- Change the switches, one change at a time over all workers.
 ---@param change fun(switches: table) must not raise
 function state.change(change)
-  lock()
-  local switches = json.decode(dict:get("switches")) or defaults()
-  change(switches)
-  dict:set("switches", json.encode(switches))
-  dict:incr("version", 1, 0)
-  dict:delete("lock")
+  state.locked(function()
+    local switches = json.decode(dict:get("switches")) or defaults()
+    change(switches)
+    dict:set("switches", json.encode(switches))
+    dict:incr("version", 1, 0)
+  end)
 end
 
 local function drop(prefix)
@@ -78,7 +89,7 @@ function state.reset()
       switches[name] = value
     end
     for _, prefix in ipairs { "rule:", "count:", "doc:", "index:",
-      "gate:" } do
+      "gate:", "limit:" } do
       drop(prefix)
     end
     dict:delete("recent")
@@ -128,7 +139,7 @@ function state.remember(generation, facts)
   if generation ~= state.generation() then
     return
   end
-  if dict:rpush("recent", json.encode(facts)) > RECENT then
+  if dict:rpush("recent", json.encode(facts)) > state.switches().recent then
     dict:lpop("recent")
   end
 end
@@ -181,9 +192,17 @@ function state.arm(rule)
   if rule.after then
     dict:set("rule:" .. rule.id .. ":after", rule.after)
   end
+  if rule.seconds then
+    rule.ends = ngx.now() + rule.seconds
+  end
 end
 
-local function matches(rule, method, path)
+--- Whether a rule is about requests like this one.
+---@param rule table
+---@param method string
+---@param path string
+---@return boolean
+function state.matches(rule, method, path)
   if rule.method and rule.method ~= method then
     return false
   end
@@ -205,7 +224,8 @@ end
 ---@return table? rule
 function state.take(rules, method, path)
   for _, rule in ipairs(rules) do
-    if matches(rule, method, path)
+    if state.matches(rule, method, path)
+      and not (rule.ends and ngx.now() >= rule.ends)
       and not (rule.after and spend(rule, "after"))
       and (not rule.times or spend(rule, "times")) then
       return rule
