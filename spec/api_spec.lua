@@ -1,17 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local fake_core = require "spec.fake_core"
 
-local function raises(text, fn)
-  local ok, err = pcall(fn)
-  assert.is_false(ok, "nothing was raised for: " .. text)
-  local info = debug.getinfo(fn, "S")
-  local file, line = tostring(err):match("^(.-):(%d+): ")
-  assert.equal(info.short_src, file, err)
-  line = tonumber(line)
-  assert.is_true(line >= info.linedefined and line <= info.lastlinedefined,
-    err)
-  assert.truthy(err:find(text, 1, true), err .. " lacks " .. text)
-end
+local raises = fake_core.raises
 
 local fake, freddy, client
 before_each(function()

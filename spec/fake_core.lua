@@ -385,4 +385,16 @@ function fake_core.advance(world, seconds)
   world.now = world.now + seconds
 end
 
+--- Run a function; it must raise at one of its own lines, naming `text`.
+function fake_core.raises(text, fn)
+  local ok, err = pcall(fn)
+  assert(not ok, "nothing was raised for: " .. text)
+  local info = debug.getinfo(fn, "S")
+  local file, line = tostring(err):match("^(.-):(%d+): ")
+  assert(file == info.short_src, err)
+  line = tonumber(line)
+  assert(line >= info.linedefined and line <= info.lastlinedefined, err)
+  assert(err:find(text, 1, true), err .. " lacks " .. text)
+end
+
 return fake_core

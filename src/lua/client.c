@@ -140,31 +140,51 @@ static void request_read(lua_State *L, int table, freddy_request *req,
   }
 }
 
-static int l_client_start(lua_State *L) {
-  struct lclient *client = check_client(L);
-  struct linbox *inbox =
+/* What begins every method that starts a call: client, inbox, id. */
+struct starter {
+  struct lclient *client;
+  struct linbox *inbox;
+  void *user;
+};
+
+static struct starter starter_read(lua_State *L) {
+  struct starter who;
+  lua_Integer id;
+
+  who.client = check_client(L);
+  who.inbox =
       fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
-  lua_Integer id = luaL_checkinteger(L, 3);
+  id = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, id > 0, 3, "a positive id expected");
+  who.user = (void *)(intptr_t)id;
+  return who;
+}
+
+static void starter_check_open(lua_State *L, const struct starter *who) {
+  if (!who->client->handle || !who->inbox->handle) {
+    luaL_error(L, "closed");
+  }
+}
+
+static int l_client_start(lua_State *L) {
+  struct starter who = starter_read(L);
   freddy_request req;
   freddy_error err;
   struct lists lists;
   struct lcall *call;
 
-  luaL_argcheck(L, id > 0, 3, "a positive id expected");
   luaL_checktype(L, 4, LUA_TTABLE);
   memset(&req, 0, sizeof(req));
   memset(&err, 0, sizeof(err));
   memset(&lists, 0, sizeof(lists));
   request_read(L, 4, &req, &lists, &err);
-  req.user = (void *)(intptr_t)id;
+  req.user = who.user;
   call = fy_call_push(L, 1);
   req.headers = fy_pairs_fill(L, &lists.headers, &err);
   req.secrets = fy_pairs_fill(L, &lists.secrets, &err);
-  if (!client->handle || !inbox->handle) {
-    return luaL_error(L, "closed");
-  }
-  if (err.code ||
-      freddy_start(client->handle, inbox->handle, &req, &call->handle, &err)) {
+  starter_check_open(L, &who);
+  if (err.code || freddy_start(who.client->handle, who.inbox->handle, &req,
+                               &call->handle, &err)) {
     return fy_error_return(L, &err);
   }
   return 1;
@@ -172,25 +192,19 @@ static int l_client_start(lua_State *L) {
 
 /* inbox, id, settle, timeout. */
 static int l_client_renew(lua_State *L) {
-  struct lclient *client = check_client(L);
-  struct linbox *inbox =
-      fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
-  lua_Integer id = luaL_checkinteger(L, 3);
+  struct starter who = starter_read(L);
   freddy_renewal how;
   freddy_error err;
   struct lcall *call;
 
-  luaL_argcheck(L, id > 0, 3, "a positive id expected");
   memset(&err, 0, sizeof(err));
   how.settle = lua_toboolean(L, 4);
   how.timeout = luaL_optnumber(L, 5, 0);
-  how.user = (void *)(intptr_t)id;
+  how.user = who.user;
   call = fy_call_push(L, 1);
-  if (!client->handle || !inbox->handle) {
-    return luaL_error(L, "closed");
-  }
-  if (freddy_start_renewal(client->handle, inbox->handle, &how, &call->handle,
-                           &err)) {
+  starter_check_open(L, &who);
+  if (freddy_start_renewal(who.client->handle, who.inbox->handle, &how,
+                           &call->handle, &err)) {
     return fy_error_return(L, &err);
   }
   return 1;
@@ -198,24 +212,18 @@ static int l_client_renew(lua_State *L) {
 
 /* inbox, id, tokens, provides. */
 static int l_client_listen(lua_State *L) {
-  struct lclient *client = check_client(L);
-  struct linbox *inbox =
-      fy_class_check(L, 2, FY_INBOX_MT, sizeof(struct linbox), &fy_inbox_mark);
-  lua_Integer id = luaL_checkinteger(L, 3);
+  struct starter who = starter_read(L);
   freddy_listener how;
   freddy_error err;
   struct lcall *call;
 
-  luaL_argcheck(L, id > 0, 3, "a positive id expected");
   memset(&err, 0, sizeof(err));
   how.tokens = lua_toboolean(L, 4);
   how.provides = lua_toboolean(L, 5);
-  how.user = (void *)(intptr_t)id;
+  how.user = who.user;
   call = fy_call_push(L, 1);
-  if (!client->handle || !inbox->handle) {
-    return luaL_error(L, "closed");
-  }
-  if (freddy_listen(client->handle, inbox->handle, &how, &call->handle,
+  starter_check_open(L, &who);
+  if (freddy_listen(who.client->handle, who.inbox->handle, &how, &call->handle,
                     &err)) {
     return fy_error_return(L, &err);
   }

@@ -209,8 +209,8 @@ function conn:ignore()
   self:reset()
 end
 
--- Take the next `size` bytes, or fewer when the client stops short.
-local function take(self, size)
+--- Take the next `size` bytes; raises when the client has closed before.
+function conn:take(size)
   while #self.buf < size do
     self:fill()
   end
@@ -239,7 +239,7 @@ local function read_sized(self, size, add, step)
     if self.buf == "" then
       self:fill()
     end
-    local data = take(self, math.min(size, #self.buf, step))
+    local data = self:take(math.min(size, #self.buf, step))
     size = size - #data
     add(data)
   end
@@ -264,7 +264,7 @@ function conn:read_head()
   while true do
     local _, last = self.buf:find("\r\n\r\n", first or 1, true)
     if last then
-      return self:parse_head(take(self, last))
+      return self:parse_head(self:take(last))
     end
     if #self.buf > MAX_HEAD then
       error(GONE, 0)
@@ -329,7 +329,7 @@ end
 
 --- Read no more than the first `size` bytes of what follows a head.
 function conn:read_part(request, size)
-  local data = take(self, size)
+  local data = self:take(size)
   log.note(request.record, { body_size = #data })
 end
 

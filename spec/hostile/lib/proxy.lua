@@ -226,17 +226,8 @@ end
 
 -- --- SOCKS5 (RFC 1928, RFC 1929) -------------------------------------------
 
-local function take(self, size)
-  while #self.buf < size do
-    self:fill()
-  end
-  local data = self.buf:sub(1, size)
-  self.buf = self.buf:sub(size + 1)
-  return data
-end
-
 local function take_string(self)
-  return take(self, take(self, 1):byte())
+  return self:take(self:take(1):byte())
 end
 
 -- Which method: 2 where a login is wanted, or is all that is offered.
@@ -248,7 +239,7 @@ local function choose(self, methods)
 end
 
 local function check_login(self, record)
-  take(self, 1)
+  self:take(1)
   local user = take_string(self)
   local password = take_string(self)
   record.user = user
@@ -259,13 +250,13 @@ local function check_login(self, record)
 end
 
 local function read_address(self)
-  local kind = take(self, 4):byte(4)
+  local kind = self:take(4):byte(4)
   if kind == 1 then
-    return ("%d.%d.%d.%d"):format(take(self, 4):byte(1, 4)), kind
+    return ("%d.%d.%d.%d"):format(self:take(4):byte(1, 4)), kind
   elseif kind == 3 then
     return take_string(self), kind
   end
-  take(self, 16)
+  self:take(16)
   return "an IPv6 address", kind
 end
 
@@ -305,14 +296,14 @@ end
 function proxy.socks(self)
   local record = { scenario = "socks", body_size = 0, body_complete = true }
   log.request(self.entry, record)
-  take(self, 1)
+  self:take(1)
   local method = choose(self, take_string(self))
   self:send("\5" .. string.char(method))
   if method == 0xff or method == 2 and not check_login(self, record) then
     return self:fin()
   end
   local host, kind = read_address(self)
-  local port = (">I2"):unpack(take(self, 2))
+  local port = (">I2"):unpack(self:take(2))
   log.note(record, {
     line = ("CONNECT %s:%d"):format(host, port), target = host,
     address_type = kind, method = "CONNECT",
