@@ -14,6 +14,7 @@
 #include "rules/header.h"
 #include "rules/session.h"
 #include "rules/redirect.h"
+#include "rules/sse.h"
 #include "rules/url.h"
 #include "unit.h"
 
@@ -112,6 +113,32 @@ static int task_redirect(void) {
   return rc;
 }
 
+/* In pieces, so that nothing can be borrowed. */
+static int task_sse(void) {
+  static const char body[] =
+      "event: long\nid: 1\ndata: first line\ndata: second line\n\n";
+  struct fy_sse_event event = {.data = NULL};
+  freddy_error err = {.code = FREDDY_OK};
+  struct fy_sse sse;
+  int rc = FREDDY_OK;
+  size_t i;
+
+  fy_sse_init(&sse, FY_MAX_EVENT);
+  for (i = 0; i < sizeof(body) - 1 && !rc; i++) {
+    const char *at = body + i;
+    size_t left = 1;
+
+    CHECK(!event.data);
+    rc = fy_sse_next(&sse, &at, &left, &event, &err);
+  }
+  CHECK_INT(err.code, rc);
+  CHECK_BYTES(event.data, event.data_size,
+              rc == FREDDY_OK ? "first line\nsecond line" : NULL, 22);
+  CHECK(rc || (event.event_size == 4 && event.id_size == 1));
+  fy_sse_clear(&sse);
+  return rc;
+}
+
 static int task_headers(void) {
   static const char *const lines[] = {
       "HTTP/1.1 100 Continue\r\n",
@@ -203,7 +230,8 @@ static const struct {
 } tasks[] = {{"buf", task_buf, 4},         {"join", task_join, 1},
              {"resolve", task_resolve, 2}, {"redirect", task_redirect, 3},
              {"headers", task_headers, 2}, {"secret", task_secret, 2},
-             {"session", task_session, 5}, {"calloc", task_calloc, 1}};
+             {"session", task_session, 5}, {"calloc", task_calloc, 1},
+             {"sse", task_sse, 3}};
 
 int main(void) {
   size_t i;

@@ -39,6 +39,8 @@ enum {
 #define FY_MAX_REQUEST_HEADERS (256 * FY_KIB) /* all that we send */
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */
 #define FY_MAX_BUFFER (1 * FY_MIB)            /* undrained stream; an option */
+#define FY_MAX_EVENT (16 * FY_MIB)            /* line or event; an option */
+#define FY_MAX_EVENT_ID (16 * FY_KIB)         /* copied with every event */
 #define FY_MAX_DRAIN (64 * FY_KIB)   /* read of a redirect's own body */
 #define FY_MAX_SCRAP (8 * FY_MIB)    /* thrown away of a dead connection */
 #define FY_MAX_HELD (256 * FY_KIB)   /* gzip that is measured first */
