@@ -188,10 +188,11 @@ local REQUEST = {
   { "auth", "none", 1, {} },
   { "max_body", 0, 1.5, "1" },
   { "save_to", "", 5, true, "a\0b" },
+  { "stream", 1, "yes", {} },
 }
 
 local REQUEST_LATER = {
-  "retries", "idempotent", "stream", "http_version", "cancel_on_abort",
+  "retries", "idempotent", "http_version", "cancel_on_abort",
 }
 
 describe("an option of a request", function()

@@ -22,7 +22,8 @@ local function environment()
   }
 end
 
-local files = { "README.md", "docs/errors.md", "docs/requests.md" }
+local files = { "README.md", "docs/errors.md", "docs/requests.md",
+  "docs/streams.md" }
 
 for _, file in ipairs(files) do
   describe(file, function()

@@ -17,6 +17,10 @@ void freddy_call_cancel(freddy_call *call) {
   }
 }
 
+int freddy_call_next(freddy_call *call, freddy_event *event) {
+  return !fy_call_is_foreign(call) && fy_flow_pull(call, event);
+}
+
 int freddy_call_answer(freddy_call *call, uint32_t question, const char *data,
                        size_t size) {
   return fy_call_is_foreign(call) ? FREDDY_EFORKED
@@ -99,6 +103,8 @@ void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
     *stats = call->answer.stats;
   } else {
     stats->attempts = atomic_load(&call->attempts);
+    stats->http_version =
+        has_head(call) ? call->answer.headers.http_version : 0;
   }
 }
 

@@ -274,6 +274,7 @@ typedef enum freddy_event_type {
   FREDDY_NEED_BODY,  /* calls with a reader: answer with its next bytes */
   FREDDY_NEW_TOKENS, /* listeners: the session has new tokens, or was ended */
   FREDDY_NEED_TOKEN, /* listeners that provide: answer with new tokens */
+  FREDDY_READY,      /* calls with `pull`: freddy_call_next has something */
   FREDDY_DONE        /* the last one, always, exactly once */
 } freddy_event_type;
 
@@ -381,9 +382,11 @@ typedef struct freddy_request {
   const char *api_key;     /* for this request, instead of the client's own;
                               NULL: the client's */
   freddy_timeouts timeout; /* 0 in a field: the client's */
-  size_t max_body;         /* 0: the client's; with `save_to`: none */
+  size_t max_body;         /* 0: the client's; none for what is saved or
+                              streamed */
   const char *save_to;     /* the file for a 2xx answer's body; see below */
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
+  int pull;                /* 1: FREDDY_DATA is taken by freddy_call_next */
   int progress;            /* 1: FREDDY_PROGRESS as well */
   int no_redirects; /* 1: a redirect is an answer like any other: it is not
                        followed, and no FREDDY_EREDIRECT */
@@ -468,6 +471,14 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_renewal(
  * is in the moment of putting its `save_to` in place.
  * Never blocks; may be repeated. */
 FREDDY_API void freddy_call_cancel(freddy_call *call);
+
+/* Take the next FREDDY_DATA of a call that was made with `stream` and `pull`,
+ * from the call itself: what nobody takes holds up this answer's server, and
+ * nothing else in the inbox. 1, and `event` is filled, its data borrowed until
+ * the next freddy_call_next or freddy_call_free of this call. Or 0 when there
+ * is nothing (more): then FREDDY_READY is in the inbox when there is. What was
+ * there before FREDDY_DONE can be taken after it. Never blocks. */
+FREDDY_API int freddy_call_next(freddy_call *call, freddy_event *event);
 
 /* Answer a FREDDY_NEED_BODY. `data` is copied. size 0 with data not NULL is
  * the end of the reader; data NULL: the reader failed, and the call ends with

@@ -248,7 +248,6 @@ static int set_save_to(struct fy_ask *ask, const freddy_request *req,
   if (strlen(path) >= FY_MAX_PATH) {
     return fail_save_to("the path is too long", err);
   }
-  ask->save_max = req->max_body ? req->max_body : UINT64_MAX;
   return *path == '/' ? fy_config_copy(path, &ask->save_to, err)
                       : set_absolute(ask, path, err);
 }
@@ -274,6 +273,7 @@ static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
   ask->stall = pick_time(asked->stall, usual->stall, DEFAULT_STALL);
   ask->total = pick_time(asked->total, total, DEFAULT_TOTAL);
   ask->max_body = req->max_body ? req->max_body : client->max_body;
+  ask->pass_max = req->max_body ? req->max_body : UINT64_MAX;
   ask->buffer = client->buffer;
   ask->stays = req->no_redirects;
   if (req->secrets && ask->max_body > FY_MAX_TOKEN_ANSWER) {
@@ -376,6 +376,8 @@ int freddy_start(freddy_client *client, freddy_inbox *inbox,
   rc = fill_ask(&call->ask, client, req, err);
   if (rc == FREDDY_OK) {
     call->url = call->ask.target.url;
+    call->flow.room = call->ask.buffer;
+    call->flow.is_pulled = req->pull;
     rc = set_answer(call, err);
   }
   if (rc == FREDDY_OK) {

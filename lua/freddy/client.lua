@@ -4,11 +4,13 @@ local core = require "freddy.core"
 local api = require "freddy.api"
 local auth = require "freddy.auth"
 local body = require "freddy.body"
+local download = require "freddy.download"
 local errors = require "freddy.errors"
 local json = require "freddy.json"
 local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
+local pull = require "freddy.pull"
 local request = require "freddy.request"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
@@ -95,7 +97,9 @@ local function was_saved(entry, res)
 end
 
 local function success(self, entry, res, is_json)
-  if was_saved(entry, res) then
+  if entry.has_head then
+    return res
+  elseif was_saved(entry, res) then
     res.body, res.saved = nil, res.saved or 0
     return res
   elseif not is_json or not response.has_body(entry.method, res.status) then
@@ -137,7 +141,7 @@ end
 local function failed(self, entry, raw, partial)
   body.explain(entry, raw, redactor(self, entry))
   if partial then
-    if was_saved(entry, partial) then
+    if was_saved(entry, partial) or entry.has_head then
       partial.body = nil
     end
     raw.attempts = raw.attempts or partial.attempts
@@ -200,6 +204,8 @@ local function on_event(entry, event, a, b, c, d)
     task.call_hook("on_progress", entry.on_progress, {
       sent = a, send_total = b, received = c, receive_total = d,
     })
+  elseif entry.pull then
+    pull.on_event(entry, event)
   end
 end
 
@@ -228,7 +234,7 @@ local function start(self, who, entry, hold)
   end
   entry.call = call
   entry.body, entry.headers, entry.parts = nil, nil, nil
-  if entry.readers or entry.on_progress then
+  if entry.readers or entry.on_progress or entry.pull then
     entry.on_event = on_event
   end
   entry.secret, entry.api_key = entry.api_key, nil
@@ -250,11 +256,37 @@ local function drain(self, entry, started)
   end
 end
 
+local function cancelled(self, entry)
+  scheduler.drop(entry)
+  return nil, masked(self, errors.new("cancelled", {
+    message = "the task was cancelled", sent = true,
+  }, entry))
+end
+
+-- Wait for what a call returns: a whole answer, or the head of one that is
+-- taken piece by piece.
+local function await(self, entry)
+  if not entry.pull then
+    if scheduler.await(entry) then
+      return cancelled(self, entry)
+    end
+    return finish(self, entry)
+  elseif pull.await_head(entry) then
+    return cancelled(self, entry)
+  elseif not entry.has_head then
+    return finish(self, entry)
+  end
+  return entry.open(self, entry, finish)
+end
+
 -- `more` are fields of the core's request that no user can give.
 local function perform(self, who, method, path, given, more)
   local entry = request.build(self, who, method, path, given)
   if more then
     request.add(entry, more)
+  end
+  if entry.pull then
+    entry.open, entry.on_done = entry.open or download.open, pull.wake
   end
   local ok, err = scheduler.may_wait(who)
   if not ok then
@@ -266,14 +298,8 @@ local function perform(self, who, method, path, given, more)
   if not ok then
     return nil, err
   end
-  if scheduler.await(entry) then
-    scheduler.drop(entry)
-    return nil, masked(self, errors.new("cancelled", {
-      message = "the task was cancelled", sent = true,
-    }, entry))
-  end
   local res
-  res, err = finish(self, entry)
+  res, err = await(self, entry)
   if drains then
     drain(self, entry, started)
   end
@@ -312,6 +338,9 @@ end
 ---  origin, too. By default it goes to the client's own origin only
 ---@field max_body? integer bytes of the answer at most; by default the
 ---  client's, and none with save_to
+---@field stream? boolean true: return as soon as the head of a 2xx answer is
+---  there, a freddy.Download, whose body is read as it comes. Over HTTP/1.1;
+---  no limit of `total` but one given here
 ---@field save_to? string the path of a file that gets the body of a 2xx
 ---  answer, at once when it is whole: `body` and `data` are nil then, `saved`
 ---  is its size. On any failure an old file is as it was. A relative path
@@ -434,6 +463,10 @@ function methods:send(given, callback)
       misuse.type_of(callback))
   end
   local entry = request.build(self, "client:send", method, path, more)
+  if entry.pull then
+    misuse.raise("client:send: stream is for those who wait: use "
+      .. "client:request in a task (freddy.spawn)")
+  end
   entry.client, entry.callback, entry.on_done = self, callback, on_done
   local ok, err = start(self, "client:send", entry, true)
   if not ok then
@@ -466,6 +499,8 @@ for i, group in ipairs(api.groups) do
     local res, err = perform(self, who, method, path, given)
     if not res then
       return nil, err
+    elseif given and given.stream then
+      return res, res
     elseif res.data ~= nil then
       return res.data, res
     elseif res.body == "" or res.saved then

@@ -140,6 +140,8 @@ local client = {}
 ---@field max_body? integer with save_to nil is none
 ---@field save_to? string the file that gets the body of a 2xx answer
 ---@field stream? boolean "head" and "data" events as they come
+---@field pull? boolean with stream: what comes is taken by call:take; "ready"
+---  events instead of "data"
 ---@field progress? boolean "progress" events as well
 ---@field no_redirects? boolean a redirect is an answer like any other
 ---@field secrets? string[] texts in the body that nobody may see
@@ -250,10 +252,10 @@ function inbox:ready() end
 --- Take the next event, or nil when there is none. After the id:
 --- "head" | "data", string | "progress", sent, send_total?, received,
 --- receive_total? | "need_body", question, wanted, part | "token", question,
---- freddy.Tokens? | "need_token", question, why | "done". An event
+--- freddy.Tokens? | "need_token", question, why | "ready" | "done". An event
 --- for which Lua has no memory raises and is given again.
 ---@return integer? id
----@return "head"|"data"|"progress"|"need_body"|"token"|"need_token"|"done" event
+---@return "head"|"data"|"progress"|"need_body"|"token"|"need_token"|"ready"|"done" event
 ---@return any ...
 function inbox:next() end
 
@@ -318,12 +320,12 @@ function call:answer_token(question, tokens, failure) end
 ---@field status integer
 ---@field headers string[] name, value, ... as they arrived
 ---@field url string where it came from, after redirects
+---@field attempts integer
+---@field http_version 10|11|20
 
 ---@class freddy.core.Response: freddy.core.Head
 ---@field body string "" when it was saved, or was to be
----@field attempts integer the first included; following a redirect is none
 ---@field timing freddy.core.Timing
----@field http_version 0|10|11|20
 ---@field reused boolean on a connection that was open already
 ---@field sent integer body bytes on the wire
 ---@field received integer
@@ -335,6 +337,12 @@ function call:answer_token(question, tokens, failure) end
 ---@return freddy.core.Error? err
 ---@return freddy.core.Response? partial
 function call:result() end
+
+--- The next piece of a body that is pulled. nil: there is none, and "ready"
+--- comes when there is; after "done" there is no more. One for which Lua has no
+--- memory raises and is given again.
+---@return string? piece
+function call:take() end
 
 --- What is known of a streamed answer after "head".
 ---@return freddy.core.Head? head

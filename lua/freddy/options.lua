@@ -222,7 +222,7 @@ options.request = {
   end,
   json = function() end, -- anything; the encoder judges
   timeout = timeout, auth = boolean, max_body = size(1),
-  save_to = path_name, retries = LATER, idempotent = LATER, stream = LATER,
+  save_to = path_name, stream = boolean, retries = LATER, idempotent = LATER,
   http_version = LATER, cancel_on_abort = LATER,
 }
 

@@ -23,6 +23,9 @@ local function apply(client, who, out, given)
   end
   out.auth = AUTH[given.auth]
   out.max_body, out.save_to = given.max_body, given.save_to
+  if given.stream then
+    out.stream, out.pull = true, true
+  end
   out.on_progress = given.on_progress
   out.progress = given.on_progress ~= nil
   body.set(who, out, given, client.codec)

@@ -31,6 +31,9 @@ local WAIT = {}
 local REST = {} -- its function has returned, and it can run another one
 scheduler.REST = REST
 
+-- How many events one may take in a row while others wait for theirs.
+local MAX_TURN = 32
+
 local inbox       -- made at the first need
 local watched_fd  -- true once somebody has asked for the descriptor
 local last_id = 0
@@ -45,6 +48,9 @@ local idlers = {} -- entries that are done when `pending` reaches 0
 local ready = {}  -- tasks to resume, from `first` to `last`
 local first, last = 1, 0
 local polling = false
+local deadline    -- of the poll that runs, when it has one
+local handled = 0 -- events that were taken without one of the inbox's
+local turn = 0    -- those since somebody else had a turn
 local host
 
 --- Called before each step outside of tasks: reports failures that nobody
@@ -120,7 +126,7 @@ local function resume(task, ...)
     return
   end
   local before = current
-  current = task
+  current, turn = task, 0
   after_resume(task, before, co_resume(task.co, ...))
 end
 
@@ -339,15 +345,16 @@ end
 
 -- --- Polling -------------------------------------------------------------
 
-local function drain(deadline)
+local function drain(budget)
   local count = 0
+  handled, deadline = 0, budget and core.now() + budget
   while step() do
     count = count + 1
     if deadline and core.now() >= deadline then
       break
     end
   end
-  return count
+  return count + handled
 end
 
 --- Handle what waits, for at most `budget` seconds and one event more. See
@@ -373,8 +380,8 @@ function scheduler.poll(budget)
   end
   polling = true
   -- An interrupt (Ctrl-C) may be raised anywhere in there.
-  local ok, count = pcall(drain, budget and core.now() + budget)
-  polling = false
+  local ok, count = pcall(drain, budget)
+  polling, deadline = false, nil
   if not ok then
     error(count, 0)
   end
@@ -505,6 +512,32 @@ function scheduler.await(entry)
   return task ~= nil and task.cancelled == true
 end
 
+local function serve_others(task)
+  turn = 0
+  if task then
+    local pause = { done = true, task = task }
+    push_ready(task)
+    task.waiting = pause
+    co_yield(WAIT)
+    task.waiting = nil
+  elseif not current then
+    local give_way = scheduler.host().give_way
+    if give_way then
+      give_way(pump)
+    end
+  end
+end
+
+--- Count an event that was taken without waiting for it, and let others go on
+--- now and then: what comes fast must not starve them, nor outlast the budget
+--- of a poll. Only where a wait is possible.
+function scheduler.count_event()
+  handled, turn = handled + 1, turn + 1
+  if turn >= MAX_TURN or deadline and core.now() >= deadline then
+    serve_others(scheduler.task())
+  end
+end
+
 --- Wait until `entry` is done, as a script does and whatever the host: for the
 --- end of the Lua state, where no task can wait, and where the inbox may have
 --- ended before.
@@ -512,8 +545,8 @@ end
 ---@param seconds number at most
 ---@return boolean given_up
 function scheduler.block(entry, seconds)
-  local deadline = core.now() + seconds
-  while not entry.done and core.now() < deadline
+  local limit = core.now() + seconds
+  while not entry.done and core.now() < limit
       and inbox and inbox:ready() ~= nil do
     if not step() then
       pump.idle()

@@ -197,7 +197,7 @@ static size_t undrained(freddy_call *call) {
   size_t size;
 
   pthread_mutex_lock(&call->inbox->lock);
-  size = call->undrained;
+  size = call->flow.undrained;
   pthread_mutex_unlock(&call->inbox->lock);
   return size;
 }
@@ -282,6 +282,87 @@ static void test_small_pieces(struct rig *rig) {
   CHECK_INT(got, 60);
   CHECK(freddy_call_header_get(call, "trailer") == NULL);
   freddy_call_free(call);
+}
+
+/* What is pulled stays in its call: the inbox has one word about it, however
+ * much has come, and no more until the taker has found nothing. */
+static void test_pull(struct rig *rig) {
+  freddy_request req = {.path = "/big", .stream = 1, .pull = 1};
+  freddy_request quick = {.path = "/echo"};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_call *other;
+  freddy_event event;
+  size_t got = 0;
+  size_t wrong = 0;
+  int words = 0;
+  int dry = 0;
+
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_HEAD);
+  EVENTUALLY(undrained(call) >= 1024 * 1024);
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_READY);
+  other = rig_start(rig, &quick);
+  CHECK_INT(freddy_call_next(other, &event), 0);
+  rig_done(rig->inbox, other); /* the very next event */
+  freddy_call_free(other);
+  while (!freddy_call_done(call)) {
+    while (freddy_call_next(call, &event)) {
+      CHECK_INT(event.type, FREDDY_DATA);
+      CHECK(event.call == call);
+      for (size_t i = 0; i < event.size; i++) {
+        wrong += (unsigned char)event.data[i] != nth_byte(got + i);
+      }
+      got += event.size;
+    }
+    dry++;
+    CHECK(rig_event(rig->inbox, &event));
+    words += event.type == FREDDY_READY;
+  }
+  CHECK(words <= dry);
+  CHECK_INT(got, BIG);
+  CHECK_INT(wrong, 0);
+  CHECK_TEXT(rig_kind(call), "ok");
+  freddy_call_free(call);
+}
+
+/* The end may be known before all is taken. */
+static void test_pull_after_done(struct rig *rig) {
+  freddy_request req = {.path = "/drip", .stream = 1, .pull = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+  size_t got = 0;
+
+  while (rig_event(rig->inbox, &event) && event.type != FREDDY_DONE) {
+    CHECK(event.type == FREDDY_HEAD || event.type == FREDDY_READY);
+  }
+  while (freddy_call_next(call, &event)) {
+    got += event.size;
+  }
+  CHECK_INT(got, 60);
+  CHECK_TEXT(rig_kind(call), "ok");
+  freddy_call_free(call);
+}
+
+static void test_limit_of_its_own(struct rig *rig) {
+  static const char *const paths[] = {"/big", "/drip", "/packed"};
+
+  for (size_t i = 0; i < 3; i++) {
+    freddy_request req = {.path = paths[i], .stream = 1, .max_body = 59};
+    freddy_call *call = rig_start(rig, &req);
+    freddy_event event;
+    size_t got = 0;
+
+    UNIT_CASE("%s", paths[i]);
+    while (rig_event(rig->inbox, &event) && event.type != FREDDY_DONE) {
+      got += event.size;
+    }
+    CHECK(got <= 59);
+    CHECK_TEXT(rig_kind(call), "too_large");
+    CHECK_TEXT(rig_reason(call), "body");
+    freddy_call_free(call);
+  }
+  UNIT_CASE("%s", "");
 }
 
 /* An answer that is no success is an ordinary answer, with its body. */
@@ -422,6 +503,9 @@ int main(void) {
   test_backpressure_of_gzip(&rig);
   test_fairness(&rig);
   test_small_pieces(&rig);
+  test_pull(&rig);
+  test_pull_after_done(&rig);
+  test_limit_of_its_own(&rig);
   test_error_is_not_streamed(&rig);
   test_free_while_paused(&rig);
   test_readers(&rig);

@@ -18,7 +18,7 @@ struct lcall *fy_call_push(lua_State *L, int owner) {
   struct lcall *call = lua_newuserdata(L, sizeof(*call));
 
   call->handle = NULL; /* freed, and already safe for __gc */
-  call->busy = 0;
+  call->busy = call->pending = 0;
   call->class = NULL;
   luaL_setmetatable(L, FY_CALL_MT);
   call->class = &fy_call_mark;
@@ -134,14 +134,55 @@ static int l_call_result(lua_State *L) {
 /* What is known after "head": a response without body and statistics. */
 static int l_call_head(lua_State *L) {
   struct lcall *call = check_call(L);
+  freddy_stats stats;
 
   if (!call->handle || !freddy_call_status(call->handle)) {
     return fy_nil_return(L);
   }
   call->busy = 1;
+  freddy_call_stats(call->handle, &stats);
   push_head(L, call->handle);
+  set_count(L, "attempts", stats.attempts);
+  set_count(L, "http_version", stats.http_version);
   call->busy = 0;
   return 1;
+}
+
+/* --- Pieces ------------------------------------------------------------- */
+
+static int push_piece(lua_State *L) {
+  const struct lcall *call = lua_touserdata(L, 1);
+
+  lua_pushlstring(L, call->event.data, call->event.size);
+  return 1;
+}
+
+/* Protected, for the same reasons as in an inbox: an allocation may fail, and
+ * then nothing is lost; or a finalizer frees this very call. */
+static int push_guarded(lua_State *L, struct lcall *call) {
+  int rc;
+
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, 1);
+  call->busy = 1;
+  rc = lua_pcall(L, 1, 1, 0);
+  call->busy = 0;
+  if (rc) {
+    return lua_error(L);
+  }
+  call->pending = 0;
+  return 1;
+}
+
+static int l_call_take(lua_State *L) {
+  struct lcall *call = check_call(L);
+
+  if (!call->handle || call->busy ||
+      (!call->pending && !freddy_call_next(call->handle, &call->event))) {
+    return fy_nil_return(L);
+  }
+  call->pending = 1;
+  return push_guarded(L, call);
 }
 
 static int l_call_data(lua_State *L) {
@@ -316,5 +357,8 @@ static const luaL_Reg meta[] = {{"__gc", l_call_gc},
 
 void fy_call_open(lua_State *L) {
   fy_class_push(L, FY_CALL_MT, methods, meta);
+  lua_pushcfunction(L, push_piece);
+  lua_pushcclosure(L, l_call_take, 1);
+  lua_setfield(L, -2, "take");
   lua_pop(L, 1);
 }

@@ -117,6 +117,7 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   req->save_to = fy_field_text(L, table, "save_to", err);
   req->stream = fy_field_flag(L, table, "stream");
+  req->pull = fy_field_flag(L, table, "pull");
   req->progress = fy_field_flag(L, table, "progress");
   req->no_redirects = fy_field_flag(L, table, "no_redirects");
   req->refresh_token = fy_field_flag(L, table, "refresh_token");

@@ -36,7 +36,9 @@ struct linbox {
 struct lcall {
   const char *class;
   freddy_call *handle;
-  int busy; /* 1: what the handle lends is being copied */
+  int busy;           /* 1: what the handle lends is being copied */
+  freddy_event event; /* the piece at hand */
+  int pending;        /* 1: Lua had no memory for it; it is given again */
 };
 
 /* Register a class: `methods` behind __index, `meta` beside it. Pushes the

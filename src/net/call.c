@@ -12,8 +12,6 @@
 #include "net/listener.h"
 #include "net/transfer.h"
 
-enum { CHUNK_ROOM = 16 * 1024 };
-
 static void post_ref(struct fy_post *post) {
   fy_call_ref((struct freddy_call *)post);
 }
@@ -36,6 +34,7 @@ struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
   call->inbox = fy_inbox_ref(inbox);
   call->user = user;
   call->progress[1] = call->progress[3] = -1; /* not known */
+  call->flow.is_wanted = 1;
   fy_headers_init(&call->answer.headers, FY_MAX_HEADERS);
   return call;
 }
@@ -43,15 +42,6 @@ struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
 struct freddy_call *fy_call_ref(struct freddy_call *call) {
   atomic_fetch_add(&call->refs, 1);
   return call;
-}
-
-static void free_chunks(struct fy_chunk *chunk) {
-  while (chunk) {
-    struct fy_chunk *next = chunk->next;
-
-    fy_free(chunk);
-    chunk = next;
-  }
 }
 
 static void free_ask(struct fy_ask *ask) {
@@ -75,7 +65,7 @@ static void free_call(struct freddy_call *call) {
     fy_free(call->url);
   }
   free_ask(&call->ask);
-  free_chunks(call->chunk_first);
+  fy_flow_clear(&call->flow);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
   fy_credential_unref(call->session);
@@ -177,7 +167,7 @@ void fy_call_cancel(struct freddy_call *call) {
 }
 
 void fy_call_abandon(struct freddy_call *call) {
-  struct fy_chunk *chunks;
+  struct fy_flow flow;
   int ended;
 
   pthread_mutex_lock(&call->inbox->lock);
@@ -185,18 +175,15 @@ void fy_call_abandon(struct freddy_call *call) {
   ended = call->ended;
   call->ended = 1;
   fy_inbox_unlist(call->inbox, call);
-  chunks = call->chunk_first;
-  call->chunk_first = call->chunk_last = NULL;
-  call->undrained = 0;
+  fy_flow_move(&call->flow, &flow);
   fy_inbox_unlock(call->inbox);
-  free_chunks(chunks);
+  fy_flow_clear(&flow);
   if (!ended) {
     unwish(call);
   }
 }
 
-/* Nothing is told of a call that has ended. The caller holds the lock. */
-static void tell(struct freddy_call *call, unsigned what) {
+void fy_call_tell(struct freddy_call *call, unsigned what) {
   if (!call->ended) {
     call->out |= what;
     fy_inbox_list(call->inbox, call);
@@ -208,73 +195,8 @@ void fy_call_tell_head(struct freddy_call *call) {
   if (!call->ended) {
     call->published = FY_HEAD_ONLY;
   }
-  tell(call, FY_OUT_HEAD);
+  fy_call_tell(call, FY_OUT_HEAD);
   fy_inbox_unlock(call->inbox);
-}
-
-int fy_call_is_full(struct freddy_call *call) {
-  int full;
-
-  pthread_mutex_lock(&call->inbox->lock);
-  full = !call->ended && call->undrained >= call->ask.buffer;
-  call->paused = full;
-  fy_inbox_unlock(call->inbox);
-  return full;
-}
-
-static struct fy_chunk *chunk_new(const char *data, size_t size, size_t room) {
-  struct fy_chunk *chunk = fy_malloc(sizeof(*chunk) + room);
-
-  if (!chunk) {
-    return NULL;
-  }
-  chunk->next = NULL;
-  chunk->size = size;
-  chunk->room = room;
-  memcpy(chunk->data, data, size);
-  return chunk;
-}
-
-/* The caller holds the lock. */
-static int append_data(struct freddy_call *call, const char *data,
-                       size_t size) {
-  struct fy_chunk *last = call->chunk_last;
-
-  if (last && last->room - last->size >= size) {
-    memcpy(last->data + last->size, data, size);
-    last->size += size;
-    return FREDDY_OK;
-  }
-  last = chunk_new(data, size, size > CHUNK_ROOM ? size : CHUNK_ROOM);
-  if (!last) {
-    return FREDDY_ENOMEM;
-  }
-  if (call->chunk_last) {
-    call->chunk_last->next = last;
-  } else {
-    call->chunk_first = last;
-  }
-  call->chunk_last = last;
-  return FREDDY_OK;
-}
-
-int fy_call_tell_data(struct freddy_call *call, const char *data,
-                      size_t size) {
-  int rc = FREDDY_OK;
-
-  if (size == 0) {
-    return FREDDY_OK;
-  }
-  pthread_mutex_lock(&call->inbox->lock);
-  if (!call->ended) {
-    rc = append_data(call, data, size);
-    if (rc == FREDDY_OK) {
-      call->undrained += size;
-      tell(call, FY_OUT_DATA);
-    }
-  }
-  fy_inbox_unlock(call->inbox);
-  return rc;
 }
 
 static int64_t more(int64_t a, int64_t b) {
@@ -296,7 +218,7 @@ void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
   }
   if (memcmp(call->progress, now, sizeof(now)) != 0) {
     memcpy(call->progress, now, sizeof(now));
-    tell(call, FY_OUT_PROGRESS);
+    fy_call_tell(call, FY_OUT_PROGRESS);
   }
   fy_inbox_unlock(call->inbox);
 }
@@ -313,7 +235,7 @@ void fy_call_ask(struct freddy_call *call, size_t part, size_t wanted) {
     call->question_open = 1;
     call->wanted = wanted;
     call->part = part;
-    tell(call, FY_OUT_QUESTION);
+    fy_call_tell(call, FY_OUT_QUESTION);
   }
   fy_inbox_unlock(call->inbox);
 }
@@ -363,7 +285,7 @@ int fy_call_reply(struct freddy_call *call, uint32_t question,
     return FREDDY_EMISUSE; /* never is more wanted */
   }
   if (data && size) {
-    chunk = chunk_new(data, size, size);
+    chunk = fy_chunk_new(data, size, size);
     if (!chunk) {
       return FREDDY_ENOMEM;
     }
@@ -389,28 +311,6 @@ int fy_call_reply(struct freddy_call *call, uint32_t question,
   return rc;
 }
 
-/* The oldest chunk becomes the one that the host looks at. */
-static void take_data(struct freddy_call *call, freddy_event *event,
-                      int *resume) {
-  struct fy_chunk *chunk = call->chunk_first;
-
-  call->chunk_first = chunk->next;
-  if (!call->chunk_first) {
-    call->chunk_last = NULL;
-    call->out &= ~(unsigned)FY_OUT_DATA;
-  }
-  call->undrained -= chunk->size;
-  if (call->paused && !call->ended &&
-      call->undrained <= call->ask.buffer / 2) {
-    call->paused = 0;
-    *resume = 1;
-  }
-  call->inbox->held = chunk;
-  event->type = FREDDY_DATA;
-  event->data = chunk->data;
-  event->size = chunk->size;
-}
-
 void fy_call_next_event(struct freddy_call *call, freddy_event *event,
                         int *resume) {
   memset(event, 0, sizeof(*event));
@@ -420,7 +320,7 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
     call->out &= ~(unsigned)FY_OUT_HEAD;
     event->type = FREDDY_HEAD;
   } else if (call->out & FY_OUT_DATA) {
-    take_data(call, event, resume);
+    fy_flow_next(call, event, &call->inbox->held, resume);
   } else if (call->out & FY_OUT_PROGRESS) {
     call->out &= ~(unsigned)FY_OUT_PROGRESS;
     event->type = FREDDY_PROGRESS;
@@ -437,6 +337,9 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
   } else if (call->listener && !call->ended &&
              call->out & (FY_OUT_TOKEN | FY_OUT_NEED_TOKEN)) {
     fy_listener_next_event(call, event);
+  } else if (call->out & FY_OUT_READY) {
+    call->out &= ~(unsigned)FY_OUT_READY;
+    event->type = FREDDY_READY;
   } else {
     call->out = 0;
     event->type = FREDDY_DONE;

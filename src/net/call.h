@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "freddy.h"
 #include "net/body.h"
+#include "net/flow.h"
 #include "net/inbox.h"
 #include "net/io_thread.h"
 #include "net/post.h"
@@ -25,14 +26,6 @@ struct fy_credential;
 struct fy_listener;
 struct fy_save;
 struct fy_transfer;
-
-/* A piece of a streamed body that waits to be drained. */
-struct fy_chunk {
-  struct fy_chunk *next;
-  size_t size;
-  size_t room;
-  char data[];
-};
 
 /* What is needed to send it; copied at the start. From then on it is the
  * engine's, and only a redirect that is followed changes it (net/hop.h). */
@@ -54,7 +47,7 @@ struct fy_ask {
   fy_time connect, first_byte, stall, total;
   size_t max_body;
   char *save_to;     /* absolute; NULL: to memory */
-  uint64_t save_max; /* of what is saved */
+  uint64_t pass_max; /* of what is saved or streamed */
   size_t buffer;
   int stream;
   int progress;
@@ -84,7 +77,8 @@ enum {
   FY_OUT_QUESTION = 8,
   FY_OUT_DONE = 16,
   FY_OUT_TOKEN = 32, /* these two before DONE */
-  FY_OUT_NEED_TOKEN = 64
+  FY_OUT_NEED_TOKEN = 64,
+  FY_OUT_READY = 128 /* before DONE, too */
 };
 
 struct freddy_call {
@@ -137,10 +131,8 @@ struct freddy_call {
   int abandoned;
   int committed; /* its file gets its name: nothing else ends it now */
   int stopped;   /* it ends otherwise: its file gets none */
-  int paused;    /* the transfer waits for room */
   freddy_error error;
-  struct fy_chunk *chunk_first, *chunk_last;
-  size_t undrained;
+  struct fy_flow flow; /* of a streamed one */
   int64_t progress[4];
   uint32_t question; /* the id of the last one asked */
   int question_open;
@@ -205,10 +197,9 @@ int fy_call_may_stop(struct freddy_call *call);
 
 /* The engine's side of the outbox. */
 void fy_call_tell_head(struct freddy_call *call);
-/* 1 when there is no room: the transfer has to pause. */
-int fy_call_is_full(struct freddy_call *call);
-/* FREDDY_OK or FREDDY_ENOMEM. */
-int fy_call_tell_data(struct freddy_call *call, const char *data, size_t size);
+/* List `what` (FY_OUT_*), unless the call has ended. The caller holds the
+ * lock. */
+void fy_call_tell(struct freddy_call *call, unsigned what);
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total);

@@ -173,9 +173,8 @@ static int begin_redirect(struct fy_transfer *transfer) {
 static uint64_t body_limit(const struct freddy_call *call, int success) {
   const struct fy_ask *ask = &call->ask;
 
-  return success && ask->save_to  ? ask->save_max
-         : success && ask->stream ? UINT64_MAX
-                                  : ask->max_body;
+  return success && (ask->save_to || ask->stream) ? ask->pass_max
+                                                  : ask->max_body;
 }
 
 /* The final header block is whole: what kind of body follows? */
@@ -278,7 +277,7 @@ static int is_full(const struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
 
   return call->save ? fy_save_is_full(call->save)
-                    : call->streaming && fy_call_is_full(call);
+                    : call->streaming && fy_flow_is_full(call);
 }
 
 static int save_body(struct fy_transfer *transfer, const char *data,
@@ -287,12 +286,22 @@ static int save_body(struct fy_transfer *transfer, const char *data,
   int64_t *saved = &call->answer.stats.saved;
   int rc;
 
-  if (size > call->ask.save_max - (uint64_t)*saved) {
-    return refuse_body(transfer, call->ask.save_max);
+  if (size > call->ask.pass_max - (uint64_t)*saved) {
+    return refuse_body(transfer, call->ask.pass_max);
   }
   rc = fy_save_put(call->save, data, size, &transfer->error);
   *saved += (int64_t)size;
   return rc;
+}
+
+static int stream_body(struct fy_transfer *transfer, const char *data,
+                       size_t size) {
+  struct freddy_call *call = transfer->call;
+
+  if (size > call->ask.pass_max - call->flow.passed) {
+    return refuse_body(transfer, call->ask.pass_max);
+  }
+  return fy_flow_put(call, data, size);
 }
 
 static int keep_body(struct fy_transfer *transfer, const char *data,
@@ -314,7 +323,7 @@ static int take_body(void *context, const char *data, size_t size) {
   } else if (call->save) {
     rc = save_body(transfer, data, size);
   } else if (call->streaming) {
-    rc = fy_call_tell_data(call, data, size);
+    rc = stream_body(transfer, data, size);
   } else {
     rc = keep_body(transfer, data, size);
   }

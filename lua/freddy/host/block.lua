@@ -13,6 +13,8 @@
 ---            pump has two functions: step() handles one event, and returns
 ---            false when there is none; idle() waits up to 50 ms for one
 ---   wake     optional function(entry): entry.done has become true
+---   give_way optional function(pump): somebody outside of tasks takes one
+---            event after the other without having to wait. Let others go on
 ---   report   optional function(text): where errors go that nobody handles;
 ---            without it standard error
 ---
@@ -21,6 +23,7 @@
 ---@field blocked? string
 ---@field wait fun(entry: table, pump: freddy.Pump)
 ---@field wake? fun(entry: table)
+---@field give_way? fun(pump: freddy.Pump)
 ---@field report? fun(text: string)
 
 ---@class freddy.Pump
@@ -35,6 +38,16 @@ function block.wait(entry, pump)
   while not entry.done do
     if not step() then
       idle()
+    end
+  end
+end
+
+local MAX_STEPS = 32
+
+function block.give_way(pump)
+  for _ = 1, MAX_STEPS do
+    if not pump.step() then
+      break
     end
   end
 end

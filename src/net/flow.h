@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What a streamed call gives, piece by piece: in order, and no more of it at
+ * once than there is room for. All under the lock of the call's inbox. */
+#ifndef FY_NET_FLOW_H
+#define FY_NET_FLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "freddy.h"
+
+struct fy_chunk {
+  struct fy_chunk *next;
+  size_t size;
+  size_t room;
+  char data[];
+};
+
+struct fy_flow {
+  struct fy_chunk *first, *last;
+  struct fy_chunk *held; /* what the taker of a pulled call looks at */
+  size_t undrained;
+  size_t room;     /* undrained bytes from which on it is full */
+  int is_pulled;   /* 1: taken by freddy_call_next */
+  int is_wanted;   /* pulled: nothing was there, and word is to be sent */
+  int paused;      /* the transfer waits for room */
+  uint64_t passed; /* bytes in all */
+};
+
+/* A chunk of `room` bytes, the first `size` being `data`; NULL when there is
+ * no memory. fy_free. */
+struct fy_chunk *fy_chunk_new(const char *data, size_t size, size_t room);
+
+/* 1 when there is no room: the transfer has to pause. Engine thread. */
+int fy_flow_is_full(struct freddy_call *call);
+
+/* Add a piece of the body. FREDDY_OK or FREDDY_ENOMEM. Engine thread. */
+int fy_flow_put(struct freddy_call *call, const char *data, size_t size);
+
+/* Fill `event` with the oldest piece, which *held keeps from here on. There
+ * is one, and the caller has the lock. *resume becomes 1 when a paused
+ * transfer has room again. */
+void fy_flow_next(struct freddy_call *call, freddy_event *event,
+                  struct fy_chunk **held, int *resume);
+
+/* The same for a call that is pulled: 1, or 0 when there is none, and
+ * FREDDY_READY will tell when there is. Any thread. */
+int fy_flow_pull(struct freddy_call *call, freddy_event *event);
+
+/* Take all that is there out of `flow`. The caller has the lock. */
+void fy_flow_move(struct fy_flow *flow, struct fy_flow *to);
+void fy_flow_clear(struct fy_flow *flow);
+
+#endif
