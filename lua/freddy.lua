@@ -137,8 +137,8 @@ function freddy.fd()
   return scheduler.fd()
 end
 
-local HOSTS = { block = true, loop = true }
-local LATER = { nginx = true, luv = true, copas = true, cqueues = true }
+local HOSTS = { block = true, loop = true, luv = true }
+local LATER = { nginx = true, copas = true, cqueues = true }
 
 local function check_host(host)
   if type(host) ~= "table" or type(host.wait) ~= "function" then
@@ -149,9 +149,10 @@ local function check_host(host)
 end
 
 --- Say how calls wait outside of tasks: "block" (scripts; the default),
---- "loop" (games and interfaces: such a call raises; the default in LÖVE), or
---- a host of one's own (see freddy/host/block.lua).
----@param host "block"|"loop"|freddy.Host
+--- "loop" (games and interfaces: such a call raises; the default in LÖVE),
+--- "luv" (loops of libuv: it raises, too; the default in Neovim), or a host
+--- of one's own (see freddy/host/block.lua).
+---@param host "block"|"loop"|"luv"|freddy.Host
 function freddy.use(host)
   if type(host) ~= "string" then
     scheduler.use(check_host(host))

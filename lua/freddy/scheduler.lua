@@ -59,11 +59,14 @@ scheduler.flush = function() end
 
 -- --- Hosts ---------------------------------------------------------------
 
--- LÖVE has a frame to draw; everything else may block until it says not to.
+-- LÖVE has a frame to draw, Neovim an editor to run; everything else may
+-- block until it says not to.
 local function pick_host()
-  local love = rawget(_G, "love")
+  local love, vim = rawget(_G, "love"), rawget(_G, "vim")
   if type(love) == "table" and love.window then
     return loop
+  elseif type(vim) == "table" and vim.schedule and (vim.uv or vim.loop) then
+    return require "freddy.host.luv"
   end
   return block
 end
@@ -78,7 +81,13 @@ end
 --- Use another host from now on; nil picks one again.
 ---@param new freddy.Host?
 function scheduler.use(new)
+  if host and host ~= new and host.watch then
+    host.watch(nil, false)
+  end
   host = new
+  if inbox then
+    scheduler.attend()
+  end
 end
 
 -- --- Coroutines ----------------------------------------------------------
@@ -88,8 +97,18 @@ local function push_ready(task)
   ready[last] = task
 end
 
+local function begin_one()
+  pending = pending + 1
+  if pending == 1 and inbox then
+    scheduler.attend()
+  end
+end
+
 local function end_one()
   pending = pending - 1
+  if pending == 0 and inbox then
+    scheduler.attend()
+  end
   if pending == 0 and #idlers > 0 then
     local list = idlers
     idlers = {}
@@ -134,7 +153,7 @@ end
 ---@param task table with co and finish
 ---@param ... any arguments of its function
 function scheduler.start_task(task, ...)
-  pending = pending + 1
+  begin_one()
   by_co[task.co] = task
   resume(task, ...)
 end
@@ -142,7 +161,7 @@ end
 --- Run a new task, whose function takes no arguments, at the next step.
 ---@param task table with co and finish
 function scheduler.defer_task(task)
-  pending = pending + 1
+  begin_one()
   by_co[task.co] = task
   push_ready(task)
   scheduler.nudge()
@@ -199,6 +218,12 @@ function scheduler.inbox()
       return nil, errors.from_core(err)
     end
     inbox = new
+    local ok
+    ok, err = scheduler.attend()
+    if not ok then
+      inbox = nil
+      return nil, err
+    end
   end
   return inbox
 end
@@ -225,7 +250,7 @@ function scheduler.add(id, entry, hold)
   calls[id] = entry
   if hold then
     held[id] = entry
-    pending = pending + 1
+    begin_one()
   end
 end
 
@@ -261,10 +286,19 @@ end
 
 --- A loop that watches the descriptor sees only the inbox: where tasks wait
 --- to be resumed, put something into it.
-function scheduler.nudge()
-  if watched_fd and inbox and first <= last then
-    local id = scheduler.next_id()
-    held[id] = inbox:timer(id, 0) -- its event finds no entry
+---@param always? boolean there is something else to be done at the next step
+function scheduler.nudge(always)
+  if polling or not (always or first <= last) then
+    return
+  elseif not inbox and scheduler.host().watch then
+    scheduler.inbox()
+  end
+  if watched_fd and inbox then
+    local id, entry = scheduler.next_id(), {}
+    entry.call = inbox:timer(id, 0)
+    if entry.call then
+      scheduler.add(id, entry, true) -- the loop must not end before
+    end
   end
 end
 
@@ -407,24 +441,56 @@ local pump = {
       forget_parent()
     end
   end,
+  serve = function(budget)
+    if polling or forbidden then
+      return false
+    end
+    scheduler.poll(budget)
+    return true
+  end,
 }
+
+-- The descriptor of the inbox that there is.
+local function open_fd()
+  local fd, err = inbox:fd()
+  if not fd then
+    return nil, errors.from_core(err)
+  end
+  watched_fd = true
+  return fd
+end
 
 --- A descriptor that is readable while events wait.
 ---@return integer? fd
 ---@return freddy.Error? err
 function scheduler.fd()
-  local box, err = scheduler.inbox()
+  local box, fd, err
+  box, err = scheduler.inbox()
   if not box then
     return nil, err
   end
-  local fd
-  fd, err = box:fd()
+  fd, err = open_fd()
   if not fd then
-    return nil, errors.from_core(err)
+    return nil, err
   end
-  watched_fd = true
   scheduler.nudge()
   return fd
+end
+
+--- Tell a host that watches the descriptor how things are. Only while there
+--- is an inbox.
+---@return boolean? ok
+---@return freddy.Error? err
+function scheduler.attend()
+  local watch = scheduler.host().watch
+  if watch then
+    local fd, err = open_fd()
+    if not fd then
+      return nil, err
+    end
+    watch(fd, pending > 0, pump)
+  end
+  return true
 end
 
 -- --- Waiting -------------------------------------------------------------

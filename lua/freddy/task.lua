@@ -51,6 +51,11 @@ end
 -- next step, so that `freddy.spawn(fn):wait()` is in time.
 local unseen = {}
 
+local function note_unseen(one)
+  unseen[#unseen + 1] = one
+  scheduler.nudge(true)
+end
+
 local function to_stderr(err)
   local text = "freddy: error in a task: " .. err.message .. "\n"
   local trace = err.details and err.details.traceback
@@ -126,7 +131,7 @@ function task.call_hook(name, fn, ...)
   local ok, problem, co = scheduler.call_without_waiting(name, fn, ...)
   if not ok then
     local cause = ok == nil and name .. " tried to wait" or problem
-    unseen[#unseen + 1] = { err = failure({ co = co }, cause) }
+    note_unseen { err = failure({ co = co }, cause) }
   end
 end
 
@@ -164,7 +169,7 @@ function methods:finish(ok, ...)
       scheduler.complete(joins[i])
     end
   elseif self.state == "failed" and not self.seen then
-    unseen[#unseen + 1] = self
+    note_unseen(self)
   end
 end
 

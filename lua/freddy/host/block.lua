@@ -15,6 +15,13 @@
 ---   wake     optional function(entry): entry.done has become true
 ---   give_way optional function(pump): somebody outside of tasks takes one
 ---            event after the other without having to wait. Let others go on
+---   watch    optional function(fd, busy, pump): a loop of the host's own
+---            serves the events: while `fd` is readable it is to call
+---            pump.serve(seconds), which does as freddy.poll, or returns false
+---            when it is called inside that. `busy`: tasks or callbacks are
+---            left, and the loop must not end before. Called at the first
+---            need and whenever either changes; with nil when another host
+---            takes over
 ---   report   optional function(text): where errors go that nobody handles;
 ---            without it standard error
 ---
@@ -24,11 +31,13 @@
 ---@field wait fun(entry: table, pump: freddy.Pump)
 ---@field wake? fun(entry: table)
 ---@field give_way? fun(pump: freddy.Pump)
+---@field watch? fun(fd: integer?, busy: boolean, pump: freddy.Pump?)
 ---@field report? fun(text: string)
 
 ---@class freddy.Pump
 ---@field step fun(): boolean
 ---@field idle fun()
+---@field serve fun(budget: number?): boolean
 
 ---@type freddy.Host
 local block = { name = "block" }
