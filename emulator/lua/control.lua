@@ -2,6 +2,7 @@
 -- The control listener: GET reads the counters, POST turns the switches.
 
 local books = require "books"
+local checks = require "checks"
 local credentials = require "credentials"
 local errors = require "errors"
 local json = require "json"
@@ -9,39 +10,14 @@ local limits = require "limits"
 local reply = require "reply"
 local request = require "request"
 local retry_after = require "retry_after"
+local script = require "turns.script"
 local state = require "state"
+local store = require "turns.store"
 local tokens = require "tokens"
 
 local control = {}
-
-local function integer(least, most)
-  return function(value)
-    return type(value) == "number" and value % 1 == 0 and value >= least
-      and value <= most
-  end
-end
-
-local function number(least, most)
-  return function(value)
-    return type(value) == "number" and value >= least and value <= most
-  end
-end
-
-local function one_of(...)
-  local words = {}
-  for _, word in ipairs { ... } do
-    words[word] = true
-  end
-  return function(value)
-    return words[value] == true
-  end
-end
-
-local function is(kind)
-  return function(value)
-    return type(value) == kind
-  end
-end
+local integer, number = checks.integer, checks.number
+local one_of, is = checks.one_of, checks.is
 
 local function shape(value)
   return type(value) == "string" and errors.has_shape(value)
@@ -125,19 +101,6 @@ local function state_of(kind)
   end }
 end
 
-local function check(value, fields)
-  if type(value) ~= "table" then
-    return "is not an object"
-  end
-  for name, field in pairs(value) do
-    if not fields[name] then
-      return "has no field " .. tostring(name)
-    elseif not fields[name](field) then
-      return "has a wrong " .. name
-    end
-  end
-end
-
 -- One rule or a list of them.
 local function rules_of(value)
   if type(value) == "table" and value[1] ~= nil then
@@ -149,7 +112,7 @@ end
 local function check_rules(fields, needs)
   return function(value)
     for _, rule in ipairs(rules_of(value)) do
-      local wrong = check(rule, fields)
+      local wrong = checks.wrong(rule, fields)
       if wrong then
         return wrong
       end
@@ -168,7 +131,7 @@ end
 
 local function checker(fields)
   return function(value)
-    return check(value, fields)
+    return checks.wrong(value, fields)
   end
 end
 
@@ -203,6 +166,12 @@ local function append(name)
   end
 end
 
+local function shut_gates(value)
+  for _, gate in ipairs(script.gates(value)) do
+    state.shut(gate)
+  end
+end
+
 -- Every switch: what is wrong with a value, and how it is set.
 local SWITCHES = {
   auth = { check = checker(AUTH), set = merge "auth" },
@@ -229,6 +198,29 @@ local SWITCHES = {
       return not integer(1, 8192)(value) and "is out of bounds" or nil
     end,
     set = function(switches, value) switches.recent = value end,
+  },
+  responses = {
+    check = script.wrong,
+    set = function(switches, value)
+      shut_gates(value)
+      merge "responses" (switches, value)
+    end,
+  },
+  respond = {
+    check = function(value)
+      for _, rule in ipairs(rules_of(value)) do
+        local wrong = script.wrong_rule(rule)
+        if wrong then
+          return wrong
+        end
+      end
+    end,
+    set = function(switches, value)
+      for _, rule in ipairs(rules_of(value)) do
+        shut_gates(rule)
+      end
+      append "respond" (switches, value)
+    end,
   },
   headers = {
     check = function(value)
@@ -257,10 +249,10 @@ local ACTIONS = {
 local function wrong_of(body)
   for name, value in pairs(body) do
     local switch = SWITCHES[name]
-    local checks = switch and switch.check or ACTIONS[name]
+    local check = switch and switch.check or ACTIONS[name]
     local wrong = "is not known"
-    if checks then
-      wrong = checks(value)
+    if check then
+      wrong = check(value)
     end
     if wrong then
       return name .. " " .. wrong
@@ -333,7 +325,7 @@ local function switches()
   for name, value in pairs(state.switches()) do
     copy[name] = value
   end
-  for _, name in ipairs { "fail", "delay", "limit" } do
+  for _, name in ipairs { "fail", "delay", "limit", "respond" } do
     copy[name] = json.array(copy[name])
   end
   return copy
@@ -346,7 +338,7 @@ local function get()
   all.used = counters.connections or {}
   reply.json(200, {
     endpoints = counters.endpoints or {}, connections = all,
-    auth = books.read(),
+    auth = books.read(), responses = store.log(),
     switches = switches(), recent = json.array(recent),
     last = recent[#recent] or json.null,
   })

@@ -139,6 +139,14 @@ function errors.code_of(status)
   return CODES[status] or ("HTTP_" .. status)
 end
 
+--- What is said of a code where nothing else is told.
+---@param status integer
+---@param code string
+---@return string
+function errors.message(status, code)
+  return MESSAGES[code] or "Status " .. status .. "."
+end
+
 --- Answer with an error.
 ---@param status integer
 ---@param code string?
@@ -149,7 +157,7 @@ function errors.send(status, code, options)
   code = code or errors.code_of(status)
   local e = {
     status = status, code = code, type = error_type(status),
-    message = options.message or MESSAGES[code] or "Status " .. status .. ".",
+    message = options.message or errors.message(status, code),
     system_message = options.system_message, details = options.details,
     fields = options.fields,
   }

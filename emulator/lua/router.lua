@@ -11,6 +11,7 @@ local request = require "request"
 local retry_after = require "retry_after"
 local routes = require "routes"
 local state = require "state"
+local store = require "turns.store"
 
 local router = {}
 
@@ -237,6 +238,11 @@ end
 function router.log()
   local var = ngx.var
   books.close()
+  local entry = ngx.ctx.turn_entry
+  if entry then  -- the first word about its end stays
+    store.ended(entry, (ngx.status == 499 or entry.streams) and "aborted"
+      or "answered")
+  end
   if var.endpoint ~= "" and ngx.status == 499 then
     state.count(var.generation, "endpoints", var.endpoint, "aborted")
   end

@@ -10,9 +10,11 @@
 local auth = require "resources.auth"
 local blob = require "resources.blob"
 local echo = require "resources.echo"
+local events = require "resources.events"
 local faults = require "resources.faults"
 local health = require "resources.health"
 local models = require "resources.models"
+local responses = require "resources.responses"
 local slow = require "resources.slow"
 local threads = require "resources.threads"
 
@@ -36,6 +38,20 @@ return {
     methods = { GET = threads.get, PATCH = threads.update,
       POST = threads.update, DELETE = threads.delete } },
 
+  -- Who asks is looked at by the handler: it may say so in an event.
+  { path = "/v1/model/response", methods = { POST = responses.create },
+    public = true },
+  { path = "/v1/model/response/output-modes",
+    methods = { GET = responses.output_modes } },
+  { path = "/v1/model/response/reasoning-levels",
+    methods = { GET = responses.reasoning_levels } },
+  { path = "/v1/model/response/{id}",
+    methods = { GET = responses.get, DELETE = responses.delete } },
+  { path = "/v1/model/response/{id}/stream",
+    methods = { GET = responses.resume } },
+  { path = "/v1/model/response/{id}/cancel",
+    methods = { POST = responses.cancel } },
+
   endpoint("token", "POST", auth.token),
   endpoint("login", "POST", auth.login),
   endpoint("verify", "POST", auth.verify),
@@ -57,6 +73,8 @@ return {
   { path = "/v1/delay/{ms}", methods = { ["*"] = slow.delay },
     public = true },
   { path = "/v1/drip", methods = { GET = slow.drip }, public = true },
+  { path = "/v1/events", methods = { ["*"] = events.list }, public = true },
+  { path = "/v1/bytes", methods = { ["*"] = events.bytes }, public = true },
   { path = "/v1/headers", methods = { GET = faults.headers }, public = true },
   { path = "/v1/redirect", methods = { ["*"] = faults.redirect },
     public = true },

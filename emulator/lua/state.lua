@@ -23,6 +23,8 @@ local function defaults()
     limit = {},
     spending = false,
     recent = RECENT,
+    responses = {},
+    respond = {},
     auth = {
       lifetime = 3600, refresh_lifetime = 30 * 86400, rotate = true,
       grace = 0, clock = 0, strict = true, two_steps = true,
@@ -94,6 +96,7 @@ function state.reset()
     end
     dict:delete("recent")
     ngx.shared.auth:flush_all()
+    ngx.shared.turns:flush_all()
     dict:incr("generation", 1, 0)
   end)
 end
@@ -176,7 +179,21 @@ end
 --- Open a gate, for those who wait there and for all who come later.
 ---@param name string
 function state.release(name)
-  dict:set("gate:" .. name, true)
+  ngx.update_time()
+  dict:set("gate:" .. name, ngx.now())
+end
+
+--- When a gate was opened; nil while it is closed.
+---@param name string
+---@return number?
+function state.opened(name)
+  return dict:get("gate:" .. name)
+end
+
+--- Close a gate that something waits at from now on.
+---@param name string
+function state.shut(name)
+  dict:delete("gate:" .. name)
 end
 
 --- Give a rule its numbers: how often it holds, how many it lets pass first.
@@ -184,7 +201,7 @@ end
 function state.arm(rule)
   rule.id = dict:incr("rules", 1, 0)
   if rule.hold then
-    dict:delete("gate:" .. rule.hold)
+    state.shut(rule.hold)
   end
   if rule.times then
     dict:set("rule:" .. rule.id .. ":times", rule.times)
