@@ -25,6 +25,7 @@ static void print(struct fy_buf *out, const struct fy_sse_event *event) {
   CHECK(!read.event[read.event_size] && !read.data[read.data_size]);
   CHECK(!read.id || !read.id[read.id_size]);
   CHECK(!read.id == !event->id);
+  CHECK_INT(read.own_id, event->own_id);
   add(out, read.event, read.event_size);
   add(out, "|", 1);
   add(out, read.data, read.data_size);
@@ -176,6 +177,27 @@ static void test_prompt(void) {
   UNIT_CASE("%s", "");
 }
 
+/* An id stays, but is its own block's only once. */
+static void test_own_id(void) {
+  static const char body[] =
+      "data\n\nid: 1\n\ndata\n\nid: 2\ndata\n\ndata\n\nid\ndata\n\n"
+      "id: \0\ndata\n\n";
+  static const int own[] = {0, 0, 1, 0, 1, 0};
+  const char *at = body;
+  size_t left = sizeof(body) - 1;
+  struct fy_sse_event event;
+  struct fy_sse sse;
+  size_t i;
+
+  fy_sse_init(&sse, FY_MIB);
+  for (i = 0; i < COUNT(own); i++) {
+    CHECK_INT(fy_sse_next(&sse, &at, &left, &event, NULL), FREDDY_OK);
+    CHECK(event.data != NULL);
+    CHECK_INT(event.own_id, own[i]);
+  }
+  fy_sse_clear(&sse);
+}
+
 /* What is whole within the input is not copied. */
 static void test_borrowed(void) {
   static const char body[] = "event: x\ndata: abc\n\ndata: d\n\n";
@@ -259,6 +281,7 @@ int main(void) {
   test_bodies();
   test_again();
   test_prompt();
+  test_own_id();
   test_borrowed();
   test_large();
   test_long_id();

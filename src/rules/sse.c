@@ -85,6 +85,7 @@ static void begin_event(struct fy_sse *sse) {
   sse->dispatched = 0;
   sse->retry = -1;
   sse->id_kept = 0;
+  sse->own_id = 0;
 }
 
 static int name_is(const struct fy_sse *sse, const char *name) {
@@ -223,7 +224,7 @@ static void end_id(struct fy_sse *sse) {
   if (!sse->refused) {
     sse->id = sse->id_line;
     sse->id_line = last;
-    sse->has_id = 1;
+    sse->has_id = sse->own_id = 1;
     sse->id_kept = sse->id.size;
   }
 }
@@ -346,6 +347,7 @@ static void show(const struct fy_sse *sse, struct fy_sse_event *event) {
   event->data_size = sse->data.size;
   event->id = sse->has_id ? (sse->id.size ? sse->id.data : "") : NULL;
   event->id_size = sse->id.size;
+  event->own_id = sse->own_id;
   event->retry = sse->retry;
 }
 
@@ -379,7 +381,7 @@ int fy_sse_next(struct fy_sse *sse, const char **bytes, size_t *size,
 struct packed {
   size_t event_size, data_size, id_size;
   int64_t retry;
-  int has_id;
+  int has_id, own_id;
   char texts[]; /* each with a NUL behind it */
 };
 
@@ -405,6 +407,7 @@ void fy_sse_pack(const struct fy_sse_event *event, void *memory) {
   packed->id_size = event->id_size;
   packed->retry = event->retry;
   packed->has_id = event->id != NULL;
+  packed->own_id = event->own_id;
   to = put(to, event->event, event->event_size);
   to = put(to, event->data, event->data_size);
   put(to, event->id, event->id_size);
@@ -422,5 +425,6 @@ void fy_sse_unpack(const void *memory, struct fy_sse_event *event) {
   if (!packed->has_id) {
     event->id = NULL;
   }
+  event->own_id = packed->own_id;
   event->retry = packed->retry;
 }

@@ -21,6 +21,7 @@ struct fy_sse_event {
   const char *id; /* the last id that the stream gave, in this block or
                      before; NULL: none yet; "" after an empty one */
   size_t id_size;
+  int own_id;    /* 1: it is this block that gave it */
   int64_t retry; /* milliseconds; -1: its block had no valid one */
 };
 
@@ -51,7 +52,7 @@ struct fy_sse {
   /* ids: of the line at hand; of the stream */
   struct fy_buf id_line, id;
   size_t id_kept; /* bytes of an id that the event at hand brought */
-  int has_id;
+  int has_id, own_id;
   int64_t number; /* of the retry line at hand */
 };
 
