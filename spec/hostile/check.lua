@@ -13,5 +13,6 @@ require "checks.answers"
 require "checks.bodies"
 require "checks.h2"
 require "checks.proxy"
+require "checks.streams"
 require "checks.server"
 os.exit(check.finish())

@@ -340,6 +340,35 @@ local function check_bodies()
   scenario("streams?max=7", "keep", { "^SETTINGS0 3=7 \n", OK })
 end
 
+local function check_streams()
+  scenario("sse", "keep", { "event%-stream\nDATA1 %d+ id: 1", "\nDATA1! 0 " })
+  scenario("sse?of=g1&step=7", "keep", { "DATA1 7 event: \nDATA1 7 respons" })
+  scenario("sse?n=9&then=rst", "keep",
+    { "DATA1 9 id: 1\nda[^\n]*\nRST_STREAM1 8\n" })
+  scenario("sse?n=9&then=rst&code=INTERNAL_ERROR", "keep",
+    { "DATA1 9 .*\nRST_STREAM1 2\n" })
+  scenario("sse?n=9&then=goaway", "fin", { "DATA1 9 .*\nGOAWAY0 1 0\n$" })
+  scenario("sse?n=9&then=fin", "fin", { "DATA1 9 [^!]*$" })
+  scenario("sse?n=9&then=reset", "reset", {})
+  scenario("sse?n=9&then=hold", "keep", { "DATA1 9 [^!]*$" })
+  test("h2: sse, with a gate", function()
+    local sock = open()
+    sock:xwrite(request(1, "sse?n=5&gate=h2sse", {}) .. request(3, "ok", {}),
+      "bn", PATIENCE)
+    local bytes = read_until(sock, { "DATA3! ", "DATA1 5 " })
+    expect(not trace(bytes):find "DATA1! ", "it did not wait")
+    control("POST", "release?gate=h2sse")
+    read_until(sock, { "DATA1! 0" })
+    sock:close()
+  end)
+  scenario("sse-event?size=30", "keep",
+    { "DATA1! 50 data: " .. ("e"):rep(30) .. "\n" })
+  scenario("sse-endless?mb=0&kind=id&of=g3&n=6", "keep",
+    { "DATA1 10 id: 1\nid: \nDATA1! 0" })
+  scenario("sse-endless?kind=heartbeats&ms=1", "keep",
+    { "heartbeat.*heartbeat" })
+end
+
 local function check_floods()
   for name, frame in pairs { settings = "SETTINGS0 3=100 ", ping = "PING0 8",
       ["ping-ack"] = "PING0 8", window = "WINDOW_UPDATE0 4",
@@ -355,4 +384,5 @@ check_breaks()
 check_resets()
 check_frames()
 check_bodies()
+check_streams()
 check_floods()

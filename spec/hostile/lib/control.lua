@@ -6,6 +6,7 @@ local answers = require "lib.answers"
 local answers_h2 = require "lib.answers_h2"
 local http = require "lib.http"
 local log = require "lib.log"
+local streams = require "lib.streams"
 local text = require "lib.text"
 
 local control = {}
@@ -54,6 +55,10 @@ paths["GET /control/answers"] = function(args)
     return a.name < b.name
   end)
   return list
+end
+
+paths["GET /control/streams"] = function()
+  return streams.whole
 end
 
 paths["GET /control/scenarios"] = function(args, self)

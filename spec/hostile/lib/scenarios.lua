@@ -18,10 +18,10 @@
 local scenarios = {}
 
 scenarios.files = { "right", "redirects", "breaks", "lengths", "heads",
-  "coding", "bodies", "reuse", "uploads", "secrets" }
+  "coding", "bodies", "streams", "reuse", "uploads", "secrets" }
 
 scenarios.files_h2 = { "h2_right", "h2_breaks", "h2_resets", "h2_frames",
-  "h2_heads", "h2_bodies", "h2_floods" }
+  "h2_heads", "h2_bodies", "h2_streams", "h2_floods" }
 
 --- All scenarios of the given files by name.
 function scenarios.load(files)
