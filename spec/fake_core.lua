@@ -76,7 +76,7 @@ local function response_of(answer)
   return {
     status = answer.status, headers = copy(answer.headers or {}),
     body = answer.body or "", url = answer.url or "https://fake/",
-    attempts = answer.attempts or 1,
+    attempts = answer.attempts or 1, retry_after = answer.retry_after,
     timing = { dns = 0, connect = 0, tls = 0, first_byte = 0, total = 0 },
     http_version = 11, reused = false, sent = 0, received = 0,
   }

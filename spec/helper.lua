@@ -146,11 +146,12 @@ function helper.hostile_reset()
   return control("POST", helper.hostile_url .. "/control/reset")
 end
 
---- A client of the emulator with its API key. `options` win; a credential
---- among them takes the key's place.
+--- A client of the emulator with its API key, which repeats nothing.
+--- `options` win; a credential among them takes the key's place.
 function helper.client(options)
   local freddy = require("freddy")
-  local given = { base_url = helper.base_url, ca_file = helper.ca_file }
+  local given = { base_url = helper.base_url, ca_file = helper.ca_file,
+    retries = 0 }
   for name, value in pairs(options or {}) do
     given[name] = value
   end

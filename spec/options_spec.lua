@@ -38,12 +38,13 @@ local WRONG = { -- option, wrong values
   { "on_token", "", 5, {}, true },
   { "token_provider", "", 5, {}, true },
   { "exit_wait", -1, "2", true, 0 / 0, math.huge },
+  { "retries", -1, 1.5, "2", math.huge, true },
+  { "on_retry", "", 5, {}, true },
   { "json", "cjson", 5, {}, { encode = noop }, { decode = noop } },
 }
 
 local LATER = {
-  "retries",
-  "rate_limit", "max_in_flight", "on_retry", "on_event",
+  "rate_limit", "max_in_flight", "on_event",
   "on_log", "max_event",
 }
 
@@ -189,10 +190,12 @@ local REQUEST = {
   { "max_body", 0, 1.5, "1" },
   { "save_to", "", 5, true, "a\0b" },
   { "stream", 1, "yes", {} },
+  { "retries", -1, 1.5, "2", math.huge, true },
+  { "idempotent", 1, "yes" },
 }
 
 local REQUEST_LATER = {
-  "retries", "idempotent", "http_version", "cancel_on_abort",
+  "http_version", "cancel_on_abort",
 }
 
 describe("an option of a request", function()

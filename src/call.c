@@ -47,6 +47,21 @@ int freddy_call_done(const freddy_call *call) {
   return atomic_load(&call->done_taken) || fy_call_is_foreign(call);
 }
 
+static int has_all(const freddy_call *call) {
+  return atomic_load(&call->published) == FY_ALL;
+}
+
+const freddy_error *freddy_call_last(const freddy_call *call, int *status) {
+  if (!atomic_load(&call->done_taken) || !has_all(call) ||
+      !call->last.attempt) {
+    return NULL;
+  }
+  if (status) {
+    *status = call->last.status;
+  }
+  return &call->last.error;
+}
+
 const freddy_error *freddy_call_error(const freddy_call *call) {
   if (!atomic_load(&call->done_taken)) {
     return fy_call_is_foreign(call) ? &forked_error : NULL;
@@ -57,10 +72,6 @@ const freddy_error *freddy_call_error(const freddy_call *call) {
 static int has_head(const freddy_call *call) {
   return atomic_load(&call->published) >= FY_HEAD_ONLY &&
          call->answer.headers.complete;
-}
-
-static int has_all(const freddy_call *call) {
-  return atomic_load(&call->published) == FY_ALL;
 }
 
 int freddy_call_status(const freddy_call *call) {

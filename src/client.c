@@ -285,6 +285,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
   client->timeout = opts->timeout;
   client->http1 = opts->http1;
   client->max_body = opts->max_body ? opts->max_body : FY_MAX_BODY;
+  client->retries = opts->retries;
   client->buffer = opts->buffer ? opts->buffer : FY_MAX_BUFFER;
   if ((rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
       (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&

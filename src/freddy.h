@@ -148,6 +148,8 @@ typedef struct freddy_options {
   size_t max_body; /* decoded bytes; 0: 64 MiB */
   size_t buffer;   /* undrained bytes of a stream before the transfer
                       pauses; 0: 1 MiB */
+  int retries;     /* how often a request that failed is repeated at most; 0:
+                      2, negative: never. See freddy_start */
 } freddy_options;
 
 /* Make a client. Does no network I/O and starts no thread; the first client
@@ -271,6 +273,7 @@ typedef enum freddy_event_type {
   FREDDY_HEAD = 1,   /* streamed calls: status and headers are known */
   FREDDY_DATA,       /* streamed calls: a piece of the decoded body */
   FREDDY_PROGRESS,   /* calls with `progress`: the counters moved */
+  FREDDY_RETRY,      /* calls with `retry_events`: it is sent once more */
   FREDDY_NEED_BODY,  /* calls with a reader: answer with its next bytes */
   FREDDY_NEW_TOKENS, /* listeners: the session has new tokens, or was ended */
   FREDDY_NEED_TOKEN, /* listeners that provide: answer with new tokens */
@@ -313,6 +316,13 @@ typedef struct freddy_event {
    * its total does. Neither steps back, whatever is repeated; the last event
    * of a call that goes well has all four. */
   int64_t sent, send_total, received, receive_total;
+  /* FREDDY_RETRY: how many attempts there were, the seconds until the next
+   * one, and why the last one was not enough: a failure, or (code FREDDY_OK)
+   * an answer of this status. Secrets are masked. Borrowed as `data` is. */
+  int attempt;
+  double delay;
+  const freddy_error *cause;
+  int status;
 } freddy_event;
 
 /* Take the next event. Round-robin over the calls, so that a busy stream
@@ -388,6 +398,11 @@ typedef struct freddy_request {
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
   int pull;                /* 1: FREDDY_DATA is taken by freddy_call_next */
   int progress;            /* 1: FREDDY_PROGRESS as well */
+  int retries;             /* 0: the client's; negative: none */
+  int idempotent;          /* 1: it may be sent twice whatever its method is.
+                              All its attempts have the same Idempotency-Key,
+                              a random UUID unless there is one in `headers` */
+  int retry_events;        /* 1: FREDDY_RETRY as well */
   int no_redirects; /* 1: a redirect is an answer like any other: it is not
                        followed, and no FREDDY_EREDIRECT */
   /* Texts in `body` that are secret, such as a password, then NULL; at most
@@ -410,6 +425,19 @@ typedef struct freddy_request {
  * no header but those that say what is wanted (Accept, Range...); a credential
  * is not sent again to where a redirect leads back. https never becomes http.
  * A redirect that is not followed is FREDDY_EREDIRECT.
+ *
+ * A request that failed is sent again, up to `retries` times: after a failure
+ * to connect, and after a 429, whatever its method is; after one that came
+ * later, a first_byte or stall timeout, and 408, 500, 502, 503 and 504, if it
+ * is a GET, HEAD, PUT, DELETE, OPTIONS or TRACE, or `idempotent`. Never when a
+ * reader was asked for its body, nor once FREDDY_HEAD was told. The wait
+ * before it is random, at most 0.5 s, then 1 s, 2 s... up to 8 s; behind a
+ * Retry-After, which for more than 60 s ends the call instead. A 429 about a
+ * quota is not repeated, and one without Retry-After once. A GET and its like
+ * whose connection had been used before and ends without a byte is sent again
+ * at once, on a new one, once, which counts for nothing here. All repeats of a
+ * client together may be 50 more than a fifth of its successes: when that is
+ * spent, failures are delivered as they come (retry_budget_empty).
  *
  * With `save_to` (a path, copied; one that does not begin with a slash starts
  * at the working folder of this moment) the decoded body of a 2xx answer goes
@@ -561,6 +589,13 @@ FREDDY_API int freddy_call_done(const freddy_call *call);
 /* Why there is no whole answer; NULL when there is one. */
 FREDDY_API const freddy_error *freddy_call_error(const freddy_call *call);
 
+/* Why the call was sent once more the last time, or was about to be when its
+ * `total` ran out: a failure, or (code FREDDY_OK) an answer of `*status`
+ * (optional). Secrets are masked. NULL when nothing was to be repeated, or the
+ * call was cancelled. */
+FREDDY_API const freddy_error *freddy_call_last(const freddy_call *call,
+                                                int *status);
+
 /* The status, or 0 when none arrived. Present beside an error as well, when
  * the answer failed after its head. */
 FREDDY_API int freddy_call_status(const freddy_call *call);
@@ -586,12 +621,16 @@ FREDDY_API void *freddy_call_document(const freddy_call *call,
 typedef struct freddy_stats {
   double dns, connect, tls, first_byte, total; /* seconds from the start of
                        the last attempt; `total` from freddy_start */
-  int attempts;           /* 1 and up; 0 when nothing was ever sent.
-                             Following a redirect is none */
+  int attempts;           /* 1 and up, with each repeat; 0 when it never came
+                             to one. Following a redirect is none */
   int http_version;       /* 10, 11, 20; 0 when unknown */
   int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */
   int64_t saved;          /* bytes of the file at `save_to` */
+  double retry_after; /* of a failed answer: seconds that it asks to wait; -1:
+                         it does not, or not in a way that can be read */
+  int retry_budget_empty; /* 1: not repeated only because the client has used
+                             up its budget for that */
   int unreplayed; /* 1: a 401 for which the session's token is renewed, but
                      whose body cannot be sent again */
 } freddy_stats;

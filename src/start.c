@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "config.h"
 #include "net/call.h"
 #include "net/client.h"
@@ -18,6 +19,7 @@ static const double DEFAULT_CONNECT = 10;
 static const double DEFAULT_FIRST_BYTE = 120;
 static const double DEFAULT_STALL = 90;
 static const double DEFAULT_TOTAL = 600;
+static const int DEFAULT_RETRIES = 2;
 
 /* --- Where to ----------------------------------------------------------- */
 
@@ -106,6 +108,45 @@ static int add_client_headers(struct fy_ask *ask, struct fy_buf *lines,
   return FREDDY_OK;
 }
 
+static int has_key(const struct fy_ask *ask, const char *line) {
+  for (size_t i = 0; i < ask->header_count; i++) {
+    if (fy_header_name_is(line, strcspn(line, ":;"), "Idempotency-Key")) {
+      return 1;
+    }
+    line += strlen(line) + 1;
+  }
+  return 0;
+}
+
+/* A random UUID (RFC 9562 5.4): the same for whatever is sent of the call,
+ * since it is one of its headers. */
+static int add_key(struct fy_ask *ask, struct fy_buf *lines,
+                   freddy_error *err) {
+  unsigned char id[16];
+  int rc;
+
+  if (lines->data && has_key(ask, lines->data)) {
+    return FREDDY_OK;
+  }
+  if (fy_random(id, sizeof(id))) {
+    return fy_error_set(err, FREDDY_ENOMEM, NULL,
+                        "the system has no random bytes");
+  }
+  id[6] = (unsigned char)((id[6] & 0x0f) | 0x40);
+  id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+  rc = fy_buf_adds(lines, "Idempotency-Key: ");
+  for (int i = 0; i < 16 && rc == FREDDY_OK; i++) {
+    int dash = i == 4 || i == 6 || i == 8 || i == 10;
+
+    rc = fy_buf_addf(lines, "%s%02x", dash ? "-" : "", id[i]);
+  }
+  if (rc == FREDDY_OK) {
+    rc = fy_buf_add(lines, "", 1);
+  }
+  ask->header_count++;
+  return rc == FREDDY_OK ? rc : fy_error_nomem(err);
+}
+
 static int set_headers(struct fy_ask *ask, const struct freddy_client *client,
                        const freddy_request *req, freddy_error *err) {
   struct fy_buf lines;
@@ -118,6 +159,9 @@ static int set_headers(struct fy_ask *ask, const struct freddy_client *client,
   } else {
     rc = fy_config_headers(req->headers, client->key_header, &lines,
                            &ask->header_count, err);
+  }
+  if (rc == FREDDY_OK && req->idempotent) {
+    rc = add_key(ask, &lines, err);
   }
   if (rc == FREDDY_OK) {
     ask->headers = fy_buf_take(&lines, NULL);
@@ -260,6 +304,14 @@ static fy_time pick_time(double request, double client, double otherwise) {
                                              : otherwise);
 }
 
+static int pick_retries(int request, int client) {
+  int retries = request != 0  ? request
+                : client != 0 ? client
+                              : DEFAULT_RETRIES;
+
+  return retries > 0 ? retries : 0;
+}
+
 static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
                       const freddy_request *req, freddy_error *err) {
   const freddy_timeouts *asked = &req->timeout;
@@ -281,6 +333,9 @@ static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
   }
   ask->stream = req->stream;
   ask->progress = req->progress;
+  ask->retries = pick_retries(req->retries, client->retries);
+  ask->idempotent = req->idempotent;
+  ask->tells_retries = req->retry_events;
   ask->decoder = req->decoder;
   return fy_config_timeouts(asked, err);
 }

@@ -30,6 +30,7 @@ local client = {}
 ---@field package codec? table
 ---@field package redact fun(text: string): string
 ---@field package on_token? fun(tokens: freddy.Tokens?)
+---@field package on_retry? fun(retry: freddy.Retry)
 ---@field package token_provider? fun(why: string): table
 ---@field package listening? table the entry of its listener
 ---@field package exit_wait number
@@ -145,6 +146,8 @@ local function failed(self, entry, raw, partial)
       partial.body = nil
     end
     raw.attempts = raw.attempts or partial.attempts
+    raw.retry_after = raw.retry_after or partial.retry_after
+    partial.retry_after, partial.retry_budget_empty = nil, nil
     raw.status = partial.status
     raw.response = response.redact(response.wrap(partial),
       redactor(self, entry))
@@ -204,6 +207,10 @@ local function on_event(entry, event, a, b, c, d)
     task.call_hook("on_progress", entry.on_progress, {
       sent = a, send_total = b, received = c, receive_total = d,
     })
+  elseif event == "retry" and entry.on_retry then
+    task.call_hook("on_retry", entry.on_retry, {
+      attempt = a, delay = b, cause = errors.from_cause(c, entry),
+    })
   elseif entry.pull then
     pull.on_event(entry, event)
   end
@@ -234,7 +241,10 @@ local function start(self, who, entry, hold)
   end
   entry.call = call
   entry.body, entry.headers, entry.parts = nil, nil, nil
-  if entry.readers or entry.on_progress or entry.pull then
+  if self.on_retry then
+    entry.on_retry = self.on_retry
+  end
+  if entry.readers or entry.on_progress or entry.pull or entry.on_retry then
     entry.on_event = on_event
   end
   entry.secret, entry.api_key = entry.api_key, nil
@@ -341,6 +351,10 @@ end
 ---@field stream? boolean true: return as soon as the head of a 2xx answer is
 ---  there, a freddy.Download, whose body is read as it comes. Over HTTP/1.1;
 ---  no limit of `total` but one given here
+---@field retries? integer how often it is sent again at most; 0: never. By
+---  default the client's, which is 2
+---@field idempotent? boolean true: a POST or PATCH may be sent twice, too. All
+---  its attempts have the same Idempotency-Key, unless `headers` have one
 ---@field save_to? string the path of a file that gets the body of a 2xx
 ---  answer, at once when it is whole: `body` and `data` are nil then, `saved`
 ---  is its size. On any failure an old file is as it was. A relative path
@@ -355,6 +369,12 @@ end
 ---@field size? integer bytes that the reader will give
 ---@field filename? string default for a file: the end of its path
 ---@field content_type? string default for a file: application/octet-stream
+
+--- Why and when a request is sent again. Secrets are masked.
+---@class freddy.Retry
+---@field attempt integer how many attempts there were
+---@field delay number seconds until the next one; 0: at once
+---@field cause freddy.Error what became of the last one
 
 --- Bytes of the bodies so far, as they are on the wire. No number steps back.
 ---@class freddy.Progress
@@ -531,6 +551,7 @@ function client.new(given)
     core = handle, key_header = given.key_header, codec = given.json,
     key_function = type(given.api_key) == "function" and given.api_key or nil,
     on_token = given.on_token, token_provider = given.token_provider,
+    on_retry = given.on_retry,
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
     redact = function(text)

@@ -109,6 +109,7 @@ function core.header_owner(name, key_header) end
 ---@field store? string the path of a session file
 ---@field provider? boolean tokens come from a listener that provides
 ---@field exit_wait? number seconds; negative: none
+---@field retries? integer 0: the default, 2; negative: none
 ---@field http1? boolean
 ---@field max_body? integer
 ---@field buffer? integer
@@ -143,6 +144,9 @@ local client = {}
 ---@field pull? boolean with stream: what comes is taken by call:take; "ready"
 ---  events instead of "data"
 ---@field progress? boolean "progress" events as well
+---@field retries? integer 0: the client's; negative: none
+---@field idempotent? boolean
+---@field retry_events? boolean "retry" events as well
 ---@field no_redirects? boolean a redirect is an answer like any other
 ---@field secrets? string[] texts in the body that nobody may see
 ---@field refresh_token? boolean the body names the session's refresh token
@@ -250,12 +254,13 @@ function inbox:wait(seconds) end
 function inbox:ready() end
 
 --- Take the next event, or nil when there is none. After the id:
---- "head" | "data", string | "progress", sent, send_total?, received,
+--- "head" | "data", string | "retry", attempt, delay, freddy.core.Error (or
+--- { status =, sent = true }) | "progress", sent, send_total?, received,
 --- receive_total? | "need_body", question, wanted, part | "token", question,
 --- freddy.Tokens? | "need_token", question, why | "ready" | "done". An event
 --- for which Lua has no memory raises and is given again.
 ---@return integer? id
----@return "head"|"data"|"progress"|"need_body"|"token"|"need_token"|"ready"|"done" event
+---@return "head"|"data"|"progress"|"retry"|"need_body"|"token"|"need_token"|"ready"|"done" event
 ---@return any ...
 function inbox:next() end
 

@@ -18,13 +18,14 @@ local errors = {}
 ---@field retryable boolean true when a repeat is safe and may help
 ---@field retry_after? number seconds, when the server named them
 ---@field sent boolean true when any byte of the request may have left
----@field attempts integer the first included; 0 when nothing was sent
+---@field attempts integer the first included; 0 when it came to none
 ---@field request? string "GET /v1/models"
 ---@field request_id? string the answer's x-request-id
 ---@field trace_id? string the server's, for its support
 ---@field details? table what else is known: `errors`, `type`, `traceback`,
 ---  `location` (of a redirect that is not followed), `cause` (why an auth
----  server refused), `uncertain`, `replayed`...
+---  server refused), `uncertain`, `replayed`, `last` (the error before, when
+---  `total` ran out in a repeat), `retry_budget` ("empty")...
 ---@field response? freddy.Response the answer, secrets masked
 local Error = { __name = "freddy.error" }
 
@@ -57,9 +58,10 @@ local function find_row(kind, reason, credential)
     or {}
 end
 
-local function may_repeat(again, err, method)
+local function may_repeat(again, err, request)
   if again == "safe" then
-    return not err.sent or SAFE[method] == true
+    return not err.sent or SAFE[request and request.method] == true
+      or request ~= nil and request.idempotent == true
   end
   return again == "any"
 end
@@ -75,7 +77,7 @@ local function complete(err, request, credential)
   err.hint = err.hint or row.hint
   err.attempts = err.attempts or (err.sent and 1 or 0)
   if err.retryable == nil then
-    err.retryable = may_repeat(row.again, err, request and request.method)
+    err.retryable = may_repeat(row.again, err, request)
   end
   return setmetatable(err, Error)
 end
@@ -144,22 +146,6 @@ local function hint_for_cause(cause)
   end
 end
 
---- An error from the table that the binding returned; the table becomes it.
----@param raw { kind: string, reason: string?, message: string }
----@param request? table { method =, path = }
----@return freddy.Error
-function errors.from_core(raw, request)
-  if raw.uncertain or raw.cause then
-    raw.details = { uncertain = raw.uncertain, cause = raw.cause }
-    raw.hint = raw.cause and hint_for_cause(raw.cause)
-    raw.uncertain, raw.cause = nil, nil
-  end
-  if not raw.message or raw.message == "" then
-    raw.message = find_row(raw.kind, raw.reason).meaning or raw.kind
-  end
-  return complete(raw, request)
-end
-
 local BY_STATUS = {
   [400] = "invalid", [401] = "unauthorized", [403] = "forbidden",
   [404] = "not_found", [409] = "conflict", [422] = "invalid",
@@ -181,6 +167,53 @@ local function answer_again(err)
   return TRANSIENT[err.status] and "safe" or nil
 end
 
+local note_repeats
+
+--- Why a request is sent again, from the binding's table; the table becomes
+--- it. An answer has its status only.
+---@param raw { kind: string?, status: integer? }
+---@param request table { method =, path = }
+---@return freddy.Error
+function errors.from_cause(raw, request)
+  if not raw.kind then
+    raw.kind = kind_of(raw.status)
+    raw.message = ("the server answered %d"):format(raw.status)
+    raw.retryable = may_repeat(answer_again(raw), raw, request)
+  end
+  return errors.from_core(raw, request)
+end
+
+-- What the engine says of repeats, for a person.
+function note_repeats(raw, request)
+  local last = raw.last
+  if last and raw.kind == "timeout" and raw.reason == "total" then
+    raw.details = raw.details or {}
+    raw.details.last = errors.from_cause(last, request)
+  end
+  if raw.retry_budget_empty then
+    raw.details = raw.details or {}
+    raw.details.retry_budget = "empty"
+  end
+  raw.last, raw.retry_budget_empty = nil, nil
+end
+
+--- An error from the table that the binding returned; the table becomes it.
+---@param raw { kind: string, reason: string?, message: string }
+---@param request? table { method =, path = }
+---@return freddy.Error
+function errors.from_core(raw, request)
+  if raw.uncertain or raw.cause then
+    raw.details = { uncertain = raw.uncertain, cause = raw.cause }
+    raw.hint = raw.cause and hint_for_cause(raw.cause)
+    raw.uncertain, raw.cause = nil, nil
+  end
+  note_repeats(raw, request)
+  if not raw.message or raw.message == "" then
+    raw.message = find_row(raw.kind, raw.reason).meaning or raw.kind
+  end
+  return complete(raw, request)
+end
+
 --- An error from an answer that is not 2xx. The engine has masked the secrets
 --- in its body and headers.
 ---@param res freddy.Response
@@ -196,8 +229,13 @@ function errors.from_response(res, request, credential)
   err.sent = true
   err.attempts = res.attempts or 1
   err.request_id = body.clean(res.request_id) or err.request_id
-  err.retry_after = tonumber(res.headers["retry-after"])
+  err.retry_after, res.retry_after = res.retry_after, nil
   err.reason = body.reason(err)
+  if res.retry_budget_empty then
+    res.retry_budget_empty = nil
+    err.details = err.details or {}
+    err.details.retry_budget = "empty"
+  end
   if res.unreplayed then
     res.unreplayed = nil
     err.details = err.details or {}
@@ -205,7 +243,7 @@ function errors.from_response(res, request, credential)
     err.hint = "the token is being renewed, but a body that a reader gives "
       .. "cannot be sent again: send the request once more"
   end
-  err.retryable = may_repeat(answer_again(err), err, request.method)
+  err.retryable = may_repeat(answer_again(err), err, request)
   return complete(err, request, credential)
 end
 

@@ -15,6 +15,8 @@ local math_type = rawget(math, "type") -- 5.3 on
 -- LATER marks what is known, and not there yet.
 local LATER = false
 
+local MAX_RETRIES = 10000
+
 local function is_finite(value)
   return value == value and value ~= math.huge and value ~= -math.huge
 end
@@ -136,6 +138,12 @@ local function seconds(value)
   end
 end
 
+local function repeats(value)
+  if not is_integer(value) or value < 0 or value > MAX_RETRIES then
+    return ("a whole number, 0 to %d"):format(MAX_RETRIES)
+  end
+end
+
 local function wait_seconds(value)
   if type(value) ~= "number" or value ~= value or value < 0
       or value == math.huge then
@@ -206,9 +214,9 @@ options.client = {
   http_version = one_of("2", "1.1"), json = codec,
   refresh_token = secret, expires_in = seconds, auth_paths = is_table,
   keep_warm = boolean, token_provider = callable, on_token = callable,
-  exit_wait = wait_seconds, retries = LATER, rate_limit = LATER,
+  exit_wait = wait_seconds, retries = repeats, rate_limit = LATER,
   max_in_flight = LATER, max_event = LATER, store = store,
-  on_retry = LATER, on_event = LATER, on_log = LATER,
+  on_retry = callable, on_event = LATER, on_log = LATER,
 }
 
 --- The options of a request.
@@ -222,7 +230,8 @@ options.request = {
   end,
   json = function() end, -- anything; the encoder judges
   timeout = timeout, auth = boolean, max_body = size(1),
-  save_to = path_name, stream = boolean, retries = LATER, idempotent = LATER,
+  save_to = path_name, stream = boolean, retries = repeats,
+  idempotent = boolean,
   http_version = LATER, cancel_on_abort = LATER,
 }
 
@@ -288,6 +297,14 @@ local function core_limit(value)
     return -1
   end
   return value
+end
+
+--- The option `retries` as the core wants it: 0 is its default there, and
+--- negative means none.
+---@param value integer?
+---@return integer?
+function options.retries(value)
+  return value == 0 and -1 or value
 end
 
 --- The option `timeout` as the core wants it, checked.

@@ -28,6 +28,8 @@ local function apply(client, who, out, given)
   end
   out.on_progress = given.on_progress
   out.progress = given.on_progress ~= nil
+  out.retries = options.retries(given.retries)
+  out.idempotent = given.idempotent
   body.set(who, out, given, client.codec)
 end
 
@@ -49,7 +51,8 @@ function request.build(client, who, method, path, given)
   end
   local out = {
     method = method, path = path, json = not client.codec,
-    plain = given == nil,
+    plain = given == nil and not client.on_retry,
+    retry_events = client.on_retry ~= nil,
     -- Room for what comes: to grow the table costs more than all of it.
     call = nil, id = nil, done = nil, task = nil,
     client = nil, callback = nil, on_done = nil,

@@ -132,7 +132,7 @@ local function core_options(given)
     refresh_token = given.refresh_token, expires_in = given.expires_in,
     provider = given.token_provider and true,
     exit_wait = core_wait(given.exit_wait),
-    keep_warm = given.keep_warm,
+    keep_warm = given.keep_warm, retries = options.retries(given.retries),
     store = given.store and given.store.path,
     exchange = given.auth == "bearer" or nil,
   }

@@ -41,6 +41,11 @@ static void set_count(lua_State *L, const char *name, int64_t value) {
   lua_setfield(L, -2, name);
 }
 
+static void set_flag(lua_State *L, const char *name) {
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, name);
+}
+
 static void push_headers(lua_State *L, const freddy_call *handle) {
   const char *name, *value;
   size_t i;
@@ -92,12 +97,38 @@ static void push_response(lua_State *L, const freddy_call *handle) {
   if (stats.saved) {
     set_count(L, "saved", stats.saved);
   }
+  if (stats.retry_after >= 0) {
+    set_number(L, "retry_after", stats.retry_after);
+  }
+  if (stats.retry_budget_empty) {
+    set_flag(L, "retry_budget_empty");
+  }
   if (stats.unreplayed) {
-    lua_pushboolean(L, 1);
-    lua_setfield(L, -2, "unreplayed");
+    set_flag(L, "unreplayed");
   }
   lua_pushboolean(L, stats.reused);
   lua_setfield(L, -2, "reused");
+}
+
+/* Into the error on the stack's top: how often it was tried, and why that was
+ * not enough. */
+static void add_attempts(lua_State *L, const freddy_call *handle) {
+  const freddy_error *last;
+  freddy_stats stats;
+  int status = 0;
+
+  freddy_call_stats(handle, &stats);
+  if (stats.attempts) {
+    set_count(L, "attempts", stats.attempts);
+  }
+  if (stats.retry_budget_empty) {
+    set_flag(L, "retry_budget_empty");
+  }
+  last = freddy_call_last(handle, &status);
+  if (last) {
+    fy_cause_push(L, last, status);
+    lua_setfield(L, -2, "last");
+  }
 }
 
 /* `busy` keeps a finalizer that runs while the answer is copied from freeing
@@ -106,7 +137,6 @@ static void push_response(lua_State *L, const freddy_call *handle) {
 static int l_call_result(lua_State *L) {
   struct lcall *call = check_call(L);
   const freddy_error *err;
-  freddy_stats stats;
   int results = 1;
 
   if (!call->handle || !freddy_call_done(call->handle)) {
@@ -116,14 +146,11 @@ static int l_call_result(lua_State *L) {
   err = freddy_call_error(call->handle);
   if (err) {
     results = fy_error_return(L, err);
-  }
-  if (err && err->sent) {
-    freddy_call_stats(call->handle, &stats);
-    set_count(L, "attempts", stats.attempts);
-  }
-  if (!err) {
+    add_attempts(L, call->handle);
+  } else {
     push_response(L, call->handle);
-  } else if (freddy_call_status(call->handle)) {
+  }
+  if (err && freddy_call_status(call->handle)) {
     push_response(L, call->handle);
     results = 3;
   }

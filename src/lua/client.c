@@ -44,6 +44,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->http1 = fy_field_flag(L, table, "http1");
   opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);
+  opts->retries = fy_field_int(L, table, "retries");
   fy_field_timeouts(L, table, &opts->timeout);
   fy_pairs_init(L, table, "headers", headers);
 }
@@ -119,6 +120,9 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->stream = fy_field_flag(L, table, "stream");
   req->pull = fy_field_flag(L, table, "pull");
   req->progress = fy_field_flag(L, table, "progress");
+  req->retries = fy_field_int(L, table, "retries");
+  req->idempotent = fy_field_flag(L, table, "idempotent");
+  req->retry_events = fy_field_flag(L, table, "retry_events");
   req->no_redirects = fy_field_flag(L, table, "no_redirects");
   req->refresh_token = fy_field_flag(L, table, "refresh_token");
   fy_field_timeouts(L, table, &req->timeout);

@@ -77,6 +77,20 @@ int fy_nil_return(lua_State *L) {
   return 1;
 }
 
+void fy_cause_push(lua_State *L, const freddy_error *err, int status) {
+  if (err->code != FREDDY_OK) {
+    fy_error_push(L, err);
+  } else {
+    lua_createtable(L, 0, 6);
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "sent");
+  }
+  if (status) {
+    lua_pushinteger(L, status);
+    lua_setfield(L, -2, "status");
+  }
+}
+
 int fy_error_return(lua_State *L, const freddy_error *err) {
   lua_pushnil(L);
   fy_error_push(L, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lua/fields.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -50,6 +51,18 @@ int64_t fy_field_count(lua_State *L, int table, const char *name,
   }
   lua_pop(L, 1);
   return count;
+}
+
+int fy_field_int(lua_State *L, int table, const char *name) {
+  int64_t number = 0;
+
+  if (fy_lua_getfield(L, table, name) != LUA_TNIL &&
+      (!fy_lua_toint64(L, -1, &number) || number < INT_MIN ||
+       number > INT_MAX)) {
+    luaL_error(L, "%s: a whole number expected", name);
+  }
+  lua_pop(L, 1);
+  return (int)number;
 }
 
 int fy_field_flag(lua_State *L, int table, const char *name) {

@@ -25,6 +25,9 @@ const char *fy_field_bytes(lua_State *L, int table, const char *name,
 int64_t fy_field_count(lua_State *L, int table, const char *name,
                        int64_t absent);
 
+/* A whole number that an int can hold; nil is 0. Pushes nothing. */
+int fy_field_int(lua_State *L, int table, const char *name);
+
 /* Truth; nil is false. Pushes nothing. */
 int fy_field_flag(lua_State *L, int table, const char *name);
 

@@ -154,6 +154,15 @@ static int push_tokens(lua_State *L) {
   return 1;
 }
 
+/* { kind =, reason =, message =, sent =, status = } */
+static int push_cause(lua_State *L) {
+  const struct linbox *inbox = lua_touserdata(L, 1);
+  const freddy_event *event = &inbox->event;
+
+  fy_cause_push(L, event->cause, event->status);
+  return 1;
+}
+
 /* By the function at upvalue `pusher`. An allocation may fail, and then the
  * inbox must be usable again; or it may run a finalizer that asks this very
  * inbox for the next event, or closes it, while the bytes are being read. */
@@ -189,7 +198,8 @@ static int push_progress(lua_State *L, const freddy_event *event) {
 }
 
 /* The names of the events are upvalues 1 to FREDDY_DONE, so that naming one
- * that has left the inbox does not allocate; then push_bytes, push_tokens. */
+ * that has left the inbox does not allocate; then push_bytes, push_tokens,
+ * push_cause. */
 static int push_event(lua_State *L, struct linbox *inbox) {
   const freddy_event *event = &inbox->event;
 
@@ -200,6 +210,10 @@ static int push_event(lua_State *L, struct linbox *inbox) {
     return push_guarded(L, inbox, FREDDY_DONE + 1, 3);
   case FREDDY_PROGRESS:
     return push_progress(L, event);
+  case FREDDY_RETRY:
+    lua_pushinteger(L, event->attempt);
+    lua_pushnumber(L, (lua_Number)event->delay);
+    return push_guarded(L, inbox, FREDDY_DONE + 3, 5);
   case FREDDY_NEED_BODY:
     fy_lua_pushint64(L, event->question);
     fy_lua_pushint64(L, (int64_t)event->wanted);
@@ -272,9 +286,9 @@ static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
                                 {NULL, NULL}};
 
 void fy_inbox_open(lua_State *L) {
-  static const char *const names[] = {"head",      "data",  "progress",
-                                      "need_body", "token", "need_token",
-                                      "ready",     "done"};
+  static const char *const names[] = {"head",       "data",      "progress",
+                                      "retry",      "need_body", "token",
+                                      "need_token", "ready",     "done"};
   int i;
 
   fy_class_push(L, FY_INBOX_MT, methods, meta);
@@ -283,7 +297,8 @@ void fy_inbox_open(lua_State *L) {
   }
   lua_pushcfunction(L, push_bytes);
   lua_pushcfunction(L, push_tokens);
-  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 2);
+  lua_pushcfunction(L, push_cause);
+  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 3);
   lua_setfield(L, -2, "next");
   lua_pop(L, 1);
 }

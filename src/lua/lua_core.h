@@ -69,6 +69,10 @@ struct lcall *fy_call_push(lua_State *L, int owner);
 /* Push { kind =, reason =, message =, sent = }. */
 void fy_error_push(lua_State *L, const freddy_error *err);
 
+/* Push why something is repeated: the error, or (code FREDDY_OK) only
+ * { status =, sent = true }. */
+void fy_cause_push(lua_State *L, const freddy_error *err, int status);
+
 /* Push nil; returns 1. What methods answer on what is freed. */
 int fy_nil_return(lua_State *L);
 

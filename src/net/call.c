@@ -33,6 +33,7 @@ struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
   atomic_store(&call->refs, 1);
   call->inbox = fy_inbox_ref(inbox);
   call->user = user;
+  call->answer.stats.retry_after = -1;
   call->progress[1] = call->progress[3] = -1; /* not known */
   call->flow.is_wanted = 1;
   fy_headers_init(&call->answer.headers, FY_MAX_HEADERS);
@@ -42,6 +43,15 @@ struct freddy_call *fy_call_new(struct freddy_inbox *inbox, void *user) {
 struct freddy_call *fy_call_ref(struct freddy_call *call) {
   atomic_fetch_add(&call->refs, 1);
   return call;
+}
+
+static void free_causes(struct fy_cause *cause) {
+  while (cause) {
+    struct fy_cause *next = cause->next;
+
+    fy_free(cause);
+    cause = next;
+  }
 }
 
 static void free_ask(struct fy_ask *ask) {
@@ -66,6 +76,7 @@ static void free_call(struct freddy_call *call) {
   }
   free_ask(&call->ask);
   fy_flow_clear(&call->flow);
+  free_causes(call->cause_first);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
   fy_credential_unref(call->session);
@@ -168,6 +179,7 @@ void fy_call_cancel(struct freddy_call *call) {
 
 void fy_call_abandon(struct freddy_call *call) {
   struct fy_flow flow;
+  struct fy_cause *causes;
   int ended;
 
   pthread_mutex_lock(&call->inbox->lock);
@@ -176,8 +188,11 @@ void fy_call_abandon(struct freddy_call *call) {
   call->ended = 1;
   fy_inbox_unlist(call->inbox, call);
   fy_flow_move(&call->flow, &flow);
+  causes = call->cause_first;
+  call->cause_first = call->cause_last = NULL;
   fy_inbox_unlock(call->inbox);
   fy_flow_clear(&flow);
+  free_causes(causes);
   if (!ended) {
     unwish(call);
   }
@@ -188,6 +203,47 @@ void fy_call_tell(struct freddy_call *call, unsigned what) {
     call->out |= what;
     fy_inbox_list(call->inbox, call);
   }
+}
+
+void fy_call_forget_answer(struct freddy_call *call) {
+  struct fy_answer *answer = &call->answer;
+
+  if (call->ask.is_guarded && answer->body.data) {
+    /* It may hold secrets, and has room so as not to be moved. */
+    fy_wipe(answer->body.data, answer->body.room);
+    answer->body.size = 0;
+  } else {
+    fy_buf_clear(&answer->body);
+  }
+  fy_headers_clear(&answer->headers);
+  memset(&answer->stats, 0, sizeof(answer->stats));
+  answer->stats.retry_after = -1;
+  call->streaming = 0;
+}
+
+int fy_call_tell_retry(struct freddy_call *call,
+                       const struct fy_cause *cause) {
+  struct fy_cause *told = fy_malloc(sizeof(*told));
+
+  if (!told) {
+    return FREDDY_ENOMEM;
+  }
+  *told = *cause;
+  told->next = NULL;
+  pthread_mutex_lock(&call->inbox->lock);
+  if (!call->ended) {
+    if (call->cause_last) {
+      call->cause_last->next = told;
+    } else {
+      call->cause_first = told;
+    }
+    call->cause_last = told;
+    told = NULL;
+    fy_call_tell(call, FY_OUT_RETRY);
+  }
+  fy_inbox_unlock(call->inbox);
+  fy_free(told);
+  return FREDDY_OK;
 }
 
 void fy_call_tell_head(struct freddy_call *call) {
@@ -311,12 +367,30 @@ int fy_call_reply(struct freddy_call *call, uint32_t question,
   return rc;
 }
 
+static void take_cause(struct freddy_call *call, freddy_event *event) {
+  struct fy_cause *cause = call->cause_first;
+
+  call->cause_first = cause->next;
+  if (!call->cause_first) {
+    call->cause_last = NULL;
+    call->out &= ~(unsigned)FY_OUT_RETRY;
+  }
+  call->inbox->held_cause = cause;
+  event->type = FREDDY_RETRY;
+  event->attempt = cause->attempt;
+  event->delay = cause->delay;
+  event->cause = &cause->error;
+  event->status = cause->status;
+}
+
 void fy_call_next_event(struct freddy_call *call, freddy_event *event,
                         int *resume) {
   memset(event, 0, sizeof(*event));
   event->call = call;
   event->user = call->user;
-  if (call->out & FY_OUT_HEAD) {
+  if (call->out & FY_OUT_RETRY) {
+    take_cause(call, event);
+  } else if (call->out & FY_OUT_HEAD) {
     call->out &= ~(unsigned)FY_OUT_HEAD;
     event->type = FREDDY_HEAD;
   } else if (call->out & FY_OUT_DATA) {

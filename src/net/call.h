@@ -27,6 +27,16 @@ struct fy_listener;
 struct fy_save;
 struct fy_transfer;
 
+/* Why an attempt was not the last one, as the host hears of it: what was told
+ * waits in its call's outbox. */
+struct fy_cause {
+  struct fy_cause *next;
+  int attempt;
+  double delay;
+  freddy_error error; /* FREDDY_OK: the answer's status */
+  int status;
+};
+
 /* What is needed to send it; copied at the start. From then on it is the
  * engine's, and only a redirect that is followed changes it (net/hop.h). */
 struct fy_ask {
@@ -51,6 +61,9 @@ struct fy_ask {
   size_t buffer;
   int stream;
   int progress;
+  int retries; /* repeats at most */
+  int idempotent;
+  int tells_retries;
   const freddy_decoder *decoder;
 };
 
@@ -78,7 +91,8 @@ enum {
   FY_OUT_DONE = 16,
   FY_OUT_TOKEN = 32, /* these two before DONE */
   FY_OUT_NEED_TOKEN = 64,
-  FY_OUT_READY = 128 /* before DONE, too */
+  FY_OUT_READY = 128, /* before DONE, too */
+  FY_OUT_RETRY = 256  /* before all others */
 };
 
 struct freddy_call {
@@ -118,6 +132,11 @@ struct freddy_call {
   struct fy_io_job measure;
   freddy_error unmeasured; /* why the body's size could not be found out */
   int reader_asked;        /* 1: the body cannot be sent again */
+  struct fy_timer repeat;  /* the wait before it is sent again */
+  int repeats;             /* how often it was, after such a wait */
+  int unasked;             /* of these, after a 429 without Retry-After */
+  int freed;               /* 1: once without one */
+  struct fy_cause last;    /* of its last repeat; attempt 0: there was none */
 
   atomic_int attempts;
   atomic_int sent;
@@ -133,6 +152,7 @@ struct freddy_call {
   int stopped;   /* it ends otherwise: its file gets none */
   freddy_error error;
   struct fy_flow flow; /* of a streamed one */
+  struct fy_cause *cause_first, *cause_last;
   int64_t progress[4];
   uint32_t question; /* the id of the last one asked */
   int question_open;
@@ -195,11 +215,16 @@ int fy_call_commit(struct freddy_call *call);
  * here on it cannot be committed; 0 when it was. */
 int fy_call_may_stop(struct freddy_call *call);
 
+/* What came is not the call's answer: it is sent once more. Engine thread. */
+void fy_call_forget_answer(struct freddy_call *call);
+
 /* The engine's side of the outbox. */
 void fy_call_tell_head(struct freddy_call *call);
 /* List `what` (FY_OUT_*), unless the call has ended. The caller holds the
  * lock. */
 void fy_call_tell(struct freddy_call *call, unsigned what);
+/* Of a repeat; `cause` is copied. FREDDY_OK or FREDDY_ENOMEM. */
+int fy_call_tell_retry(struct freddy_call *call, const struct fy_cause *cause);
 void fy_call_tell_progress(struct freddy_call *call, int64_t sent,
                            int64_t send_total, int64_t received,
                            int64_t receive_total);

@@ -40,6 +40,7 @@ struct freddy_client *fy_client_new(void) {
     return NULL;
   }
   client->post.type = &client_type;
+  fy_retry_budget_init(&client->budget);
   client->serial = atomic_fetch_add(&made, 1) + 1;
   atomic_store(&client->refs, 1);
   pthread_mutex_init(&client->lock, NULL);

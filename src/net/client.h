@@ -14,6 +14,7 @@
 #include "net/proxy.h"
 #include "net/secrets.h"
 #include "net/tls.h"
+#include "rules/retry.h"
 #include "rules/url.h"
 
 struct freddy_call;
@@ -38,6 +39,8 @@ struct freddy_client {
   int http1;
   size_t max_body;
   size_t buffer;
+  int retries;                   /* as freddy_options has it */
+  struct fy_retry_budget budget; /* the engine's */
 
   char *refresh_path, *token_path; /* under base_url */
   int exchanges; /* an API key is for tokens, never sent to the API itself */

@@ -180,12 +180,6 @@ void fy_credential_fail(struct freddy_call *call,
   fy_outcome_deliver(call, &err);
 }
 
-/* The answer that was a 401 is not the call's. */
-static void forget_answer(struct freddy_call *call) {
-  fy_headers_clear(&call->answer.headers);
-  fy_buf_clear(&call->answer.body);
-}
-
 static void go_on(struct freddy_call *call, enum fy_token_answer answer) {
   freddy_error err = {.code = FREDDY_OK};
 
@@ -421,7 +415,7 @@ static int replay_switched(struct freddy_call *call) {
     return 0;
   }
   call->replayed = 1;
-  forget_answer(call);
+  fy_call_forget_answer(call);
   fy_dispatch_send(call);
   return 1;
 }
@@ -444,7 +438,7 @@ int fy_credential_rejected(struct freddy_call *call) {
     return 0;
   }
   call->replayed = 1;
-  forget_answer(call);
+  fy_call_forget_answer(call);
   if (answer == FY_TOKEN_WAIT) {
     fy_credential_wait(call);
   } else {

@@ -20,7 +20,7 @@
 #endif
 
 enum {
-  TIMERS_PER_CALL = 3, /* total, connect, bytes */
+  TIMERS_PER_CALL = 3, /* total; connect and bytes, or the next attempt */
   POSTS_PER_TURN = 256,
   EVENTS_PER_TURN = 64
 };
@@ -47,6 +47,7 @@ int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call) {
 void fy_engine_release_call(struct fy_engine *engine,
                             struct freddy_call *call) {
   fy_timers_unset(&engine->timers, &call->total);
+  fy_timers_unset(&engine->timers, &call->repeat);
   engine->timer_demand -= TIMERS_PER_CALL;
   call->in_flight = 0;
   if (call->prev) {

@@ -89,6 +89,7 @@ void fy_inbox_unref(struct freddy_inbox *inbox) {
     close(inbox->fd_write);
   }
   fy_free(inbox->held);
+  fy_free(inbox->held_cause);
   fy_told_clear(&inbox->told);
   pthread_cond_destroy(&inbox->cond);
   pthread_mutex_destroy(&inbox->lock);
@@ -299,6 +300,8 @@ int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
   pthread_mutex_lock(&inbox->lock);
   fy_free(inbox->held);
   inbox->held = NULL;
+  fy_free(inbox->held_cause);
+  inbox->held_cause = NULL;
   fy_told_clear(&inbox->told);
   call = inbox->first;
   if (call) {

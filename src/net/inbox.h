@@ -12,6 +12,7 @@
 #include "net/listener.h"
 #include "net/post.h"
 
+struct fy_cause;
 struct fy_chunk;
 
 struct freddy_inbox {
@@ -31,9 +32,10 @@ struct freddy_inbox {
   int fd; /* -1 until asked for */
   int fd_write;
   int fd_signalled;
-  struct fy_chunk *held; /* the data event that the host is looking at */
-  struct fy_told told;   /* the tokens of another, and */
-  freddy_tokens tokens;  /* as it sees them */
+  struct fy_chunk *held;       /* the data event that the host is looking at */
+  struct fy_cause *held_cause; /* or the cause of a repeat */
+  struct fy_told told;         /* the tokens of another, and */
+  freddy_tokens tokens;        /* as it sees them */
 
   int to_wake; /* the engine's: stands in its list */
   struct freddy_inbox *next_to_wake;

@@ -15,6 +15,7 @@
 #include "net/gunzip.h"
 #include "net/hop.h"
 #include "net/outcome.h"
+#include "net/repeat.h"
 #include "net/reuse.h"
 #include "net/save.h"
 #include "net/tunnel.h"
@@ -34,6 +35,7 @@ static const fy_time DRAIN = FY_SECOND / 2;
 static void time_out(struct fy_transfer *transfer, const char *reason,
                      fy_time limit) {
   struct freddy_call *call = transfer->call;
+  struct fy_attempt attempt = {.stale = 0};
   freddy_error err = {.code = FREDDY_OK};
 
   fy_error_set(&err, FREDDY_ETIMEOUT, reason, "no %s within %g s",
@@ -42,7 +44,12 @@ static void time_out(struct fy_transfer *transfer, const char *reason,
                                               : "answer",
                (double)limit / (double)FY_SECOND);
   err.sent = atomic_load(&call->sent);
-  fy_call_stop(call, &err);
+  attempt.sent = transfer->sends > 0;
+  fy_transfer_abort(transfer);
+  fy_outcome_drop_file(call);
+  if (!fy_repeat_try(call, &err, &attempt)) {
+    fy_call_stop(call, &err);
+  }
 }
 
 static void connect_fire(struct fy_timer *timer, fy_time now) {
@@ -274,25 +281,12 @@ static int was_stale(const struct fy_transfer *transfer, CURLcode code) {
                          code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR);
 }
 
-/* libcurl found the reused connection dead and would have repeated the
- * request by itself. GET and its like may be: at once and for free, but on a
- * connection that is new (RFC 9110 9.2.2; design: a reset on a reused idle
- * connection). */
-static int may_repeat(const struct fy_transfer *transfer, CURLcode code) {
-  static const char *const idempotent[] = {"GET",    "HEAD",    "PUT",
-                                           "DELETE", "OPTIONS", NULL};
-  const char *method = transfer->call->ask.method;
-
-  if (!(transfer->resent || was_stale(transfer, code)) || transfer->fresh ||
-      transfer->answered || !fy_upload_can_replay(transfer->call)) {
-    return 0;
-  }
-  for (const char *const *name = idempotent; *name; name++) {
-    if (strcmp(method, *name) == 0) {
-      return 1;
-    }
-  }
-  return 0;
+static void look_back(const struct fy_transfer *transfer, CURLcode code,
+                      struct fy_attempt *attempt) {
+  attempt->sent = transfer->sends > 0;
+  /* `resent`: libcurl itself would have repeated it. */
+  attempt->stale = (transfer->resent || was_stale(transfer, code)) &&
+                   !transfer->fresh && !transfer->answered;
 }
 
 /* Go on where the answer leads to; how its body ended does not matter. */
@@ -327,7 +321,8 @@ static int heed_session(struct freddy_call *call) {
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   struct freddy_call *call = transfer->call;
   freddy_error err = {.code = FREDDY_OK};
-  int repeat, redirected, body_spent, misfit;
+  struct fy_attempt attempt;
+  int redirected, body_spent, misfit;
 
   curl_multi_remove_handle(transfer->engine->multi, transfer->easy);
   transfer->ended_well = code == CURLE_OK;
@@ -347,7 +342,7 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     fy_outcome_drop_file(call);
   }
   misfit = transfer->misfit;
-  repeat = misfit || may_repeat(transfer, code);
+  look_back(transfer, code, &attempt);
   redirected = transfer->redirected;
   body_spent = !fy_upload_can_replay(call);
   call->transfer = NULL;
@@ -358,10 +353,13 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   if (redirected && follow(call, body_spent, &err) == FREDDY_OK) {
     return;
   }
-  if (repeat && fy_transfer_start(call, 1) == FREDDY_OK) {
+  if (misfit && fy_transfer_start(call, 1) == FREDDY_OK) {
     return;
   }
   if (err.code == FREDDY_OK && heed_session(call)) {
+    return;
+  }
+  if (fy_repeat_try(call, &err, &attempt)) {
     return;
   }
   if (call->save && err.code == FREDDY_OK) {
