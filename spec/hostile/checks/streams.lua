@@ -54,7 +54,8 @@ local function check_cuts()
     end
   end)
   scenario("sse?n=20&then=reset", "reset", "event%-stream\r\n")
-  scenario("sse?n=20&then=hold", "hold", "\r\n14\r\nid: 1\ndata: {\"event\"\r\n$")
+  scenario("sse?n=20&then=hold", "hold",
+    "\r\n14\r\nid: 1\ndata: {\"event\"\r\n$")
   scenario("sse?status=503&type=text/odd", "fin", "^HTTP/1.1 503 ",
     "\r\nContent%-Type: text/odd\r\n")
   test("sse, with a gate", function()
