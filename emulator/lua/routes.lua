@@ -37,6 +37,7 @@ return {
   { path = "/v1/threads/{id}",
     methods = { GET = threads.get, PATCH = threads.update,
       POST = threads.update, DELETE = threads.delete } },
+  { path = "/v1/threads/{id}/messages", methods = { GET = threads.messages } },
 
   -- Who asks is looked at by the handler: it may say so in an event.
   { path = "/v1/model/response", methods = { POST = responses.create },

@@ -14,6 +14,7 @@ local reply = require "reply"
 local request = require "request"
 local state = require "state"
 local store = require "turns.store"
+local threads = require "resources.threads"
 local turn = require "turns.turn"
 
 local responses = {}
@@ -62,7 +63,8 @@ end
 -- Credentials; false after an answer that refuses them. A server that looks
 -- at them inside the stream says so in an event.
 local function admit(body)
-  if not (body.stream and state.switches().responses.auth_in_stream) then
+  if not (state.switches().responses.auth_in_stream and body.stream)
+    or asked.wrong(body) then
     return credentials.check()
   end
   local status, code = credentials.verdict()
@@ -124,6 +126,7 @@ function responses.create()
   end
   local which = turn.new(body)
   store.add(which)
+  threads.take(which)
   if body.background then
     return background(which)
   elseif which.script.as == "json"

@@ -4,9 +4,12 @@
 local clock = require "clock"
 local errors = require "errors"
 local json = require "json"
+local messages = require "turns.messages"
+local paging = require "paging"
 local reply = require "reply"
 local request = require "request"
 local state = require "state"
+local turn = require "turns.turn"
 
 local threads = {}
 local documents = state.documents
@@ -74,9 +77,17 @@ local function find(id)
   return thread
 end
 
-local function send(status, thread)
+-- What is not kept, but follows from the thread's turns.
+local function complete(thread)
   thread.space_ids = json.array(thread.space_ids or {})
-  reply.json(status, thread)
+  thread.status = messages.running(thread.id) and "streaming"
+    or thread.status
+  thread.message_count = #messages.of(thread.id)
+  return thread
+end
+
+local function send(status, thread)
+  reply.json(status, complete(thread))
 end
 
 local function value_or(value, default)
@@ -86,14 +97,10 @@ local function value_or(value, default)
   return value
 end
 
-function threads.create()
-  local body = checked_body()
-  if not body then
-    return
-  end
+local function new_thread(id, body)
   local time = clock.iso()
-  local thread = {
-    id = "thrd_" .. ngx.var.rid:sub(1, 24), object = "thread",
+  return {
+    id = id, object = "thread",
     created_at = time, updated_at = time, last_message_at = json.null,
     metadata = value_or(body.metadata, {}),
     assistant_id = value_or(body.assistant_id, json.null),
@@ -103,6 +110,14 @@ function threads.create()
     visible_in_ui = value_or(body.visible_in_ui, true),
     last_model_used = json.null, is_pinned = false, pinned_at = json.null,
   }
+end
+
+function threads.create()
+  local body = checked_body()
+  if not body then
+    return
+  end
+  local thread = new_thread("thrd_" .. ngx.var.rid:sub(1, 24), body)
   documents.put("thread", thread.id, thread)
   send(201, thread)
 end
@@ -141,64 +156,42 @@ function threads.delete(params)
   end
 end
 
-local function reversed(list)
-  local result = {}
-  for i = #list, 1, -1 do
-    result[#result + 1] = list[i]
-  end
-  return result
-end
-
-local function position(list, id)
-  for i, thread in ipairs(list) do
-    if thread.id == id then
-      return i
-    end
-  end
-end
-
--- The window of a cursor-paged list: after and before are ids.
-local function window(list, query, limit)
-  local first, last = 1, #list
-  if query.after then
-    first = (position(list, query.after) or #list) + 1
-  end
-  if query.before then
-    last = (position(list, query.before) or 1) - 1
-    first = math.max(first, last - limit + 1)
-  end
-  local page = {}
-  for i = first, math.min(last, first + limit - 1) do
-    list[i].space_ids = json.array(list[i].space_ids or {})
-    page[#page + 1] = list[i]
-  end
-  local more = first + #page <= last or query.before ~= nil and first > 1
-  return page, more
-end
-
 function threads.list()
-  local query = request.query()
-  local limit = request.integer(query.limit, 20, 1, 100)
-  local order = query.order or "desc"
-  if not limit then
-    return errors.invalid("limit", "Not a number from 1 to 100.", query.limit)
-  elseif order ~= "asc" and order ~= "desc" then
-    return errors.invalid("order", "Neither asc nor desc.", order)
-  end
   local list = documents.list("thread")
-  if order == "desc" then
-    list = reversed(list)
+  local answer = paging.page(list, "desc")
+  if answer then
+    for _, thread in ipairs(list) do
+      complete(thread)
+    end
+    reply.json(200, answer)
   end
-  local page, more = window(list, query, limit)
-  local answer = {
-    object = "list", data = json.array(page), has_more = more,
-    first_id = page[1] and page[1].id or json.null,
-    last_id = page[1] and page[#page].id or json.null,
-  }
-  if request.boolean(query.include_total, false) then
-    answer.total = #list
+end
+
+--- The messages of a thread, and how far its stream is while it runs.
+function threads.messages(params)
+  if not find(params.id) then
+    return
   end
-  reply.json(200, answer)
+  local answer = paging.page(messages.of(params.id), "asc")
+  local running = messages.running(params.id)
+  if answer then
+    answer.active_run = running and {
+      response_id = running.response_id,
+      last_event_id = turn.last_event(running) or json.null,
+    } or nil
+    reply.json(200, answer)
+  end
+end
+
+--- The thread that a turn belongs to; made if there is none of its id.
+---@param which table
+function threads.take(which)
+  local thread = documents.get("thread", which.thread_id)
+    or new_thread(which.thread_id, which.body)
+  thread.last_message_at = clock.iso(which.started)
+  thread.updated_at = thread.last_message_at
+  thread.last_model_used = which.model
+  documents.put("thread", thread.id, thread)
 end
 
 return threads

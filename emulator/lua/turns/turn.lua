@@ -125,4 +125,12 @@ function turn.text_so_far(which)
   return table.concat(text)
 end
 
+--- The functions that a turn has called, once it has ended.
+---@param which table
+---@return table[]?
+function turn.function_calls(which)
+  local done, all = turn.progress(which)
+  return done == all and script.function_calls(which.tool_calls) or nil
+end
+
 return turn
