@@ -35,6 +35,7 @@ local WRONG = { -- option, wrong values
   { "max_body", 0, -1, 1.5, "5", 0 / 0, math.huge },
   { "buffer", 0, -1, 1.5, "5" },
   { "http_version", "3", 2, 1.1, "" },
+  { "max_event", 0, -1, 1.5, "5" },
   { "on_token", "", 5, {}, true },
   { "token_provider", "", 5, {}, true },
   { "exit_wait", -1, "2", true, 0 / 0, math.huge },
@@ -45,7 +46,7 @@ local WRONG = { -- option, wrong values
 
 local LATER = {
   "rate_limit", "max_in_flight", "on_event",
-  "on_log", "max_event",
+  "on_log",
 }
 
 describe("an option of freddy.new", function()
@@ -170,8 +171,8 @@ describe("timeout", function()
       function() client:get("/", { timeout = { connect = 0 } }) end)
     raises('unknown option "conect" in timeout (did you mean "connect"?)',
       function() client:get("/", { timeout = { conect = 1 } }) end)
-    raises("timeout.event is not supported by this version",
-      function() client:get("/", { timeout = { event = 1 } }) end)
+    raises("option timeout.event must be",
+      function() client:get("/", { timeout = { event = 0 } }) end)
     raises("option timeout.auth is one of freddy.new only",
       function() client:get("/", { timeout = { auth = 1 } }) end)
   end)
@@ -190,12 +191,13 @@ local REQUEST = {
   { "max_body", 0, 1.5, "1" },
   { "save_to", "", 5, true, "a\0b" },
   { "stream", 1, "yes", {} },
+  { "http_version", 2, "3", true },
   { "retries", -1, 1.5, "2", math.huge, true },
   { "idempotent", 1, "yes" },
 }
 
 local REQUEST_LATER = {
-  "http_version", "cancel_on_abort",
+  "cancel_on_abort",
 }
 
 describe("an option of a request", function()

@@ -287,6 +287,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
   client->max_body = opts->max_body ? opts->max_body : FY_MAX_BODY;
   client->retries = opts->retries;
   client->buffer = opts->buffer ? opts->buffer : FY_MAX_BUFFER;
+  client->max_event = opts->max_event ? opts->max_event : FY_MAX_EVENT;
   if ((rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
       (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&
       (rc = set_user_agent(client, opts->user_agent, err)) == FREDDY_OK &&

@@ -138,8 +138,8 @@ int fy_config_headers(const char *const *headers, const char *key_header,
 
 int fy_config_timeouts(const freddy_timeouts *timeouts, freddy_error *err) {
   if (isnan(timeouts->connect) || isnan(timeouts->first_byte) ||
-      isnan(timeouts->stall) || isnan(timeouts->total) ||
-      isnan(timeouts->auth)) {
+      isnan(timeouts->stall) || isnan(timeouts->event) ||
+      isnan(timeouts->total) || isnan(timeouts->auth)) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "timeout: not a number of seconds");
   }

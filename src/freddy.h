@@ -91,6 +91,7 @@ typedef struct freddy_timeouts {
   double connect;    /* 10: DNS, TCP, proxy and TLS of one attempt */
   double first_byte; /* 120: from connected to the first byte */
   double stall;      /* 90: between bytes of the answer */
+  double event;      /* 300: of an event stream, between events */
   double total;      /* 600: everything, from freddy_start; none for streams */
   double auth;       /* 30: a refresh or an exchange (of a client only) */
 } freddy_timeouts;
@@ -144,12 +145,13 @@ typedef struct freddy_options {
                            commas or blanks. NULL: nothing */
   const char *const *headers; /* name, value, ..., NULL: on every request */
   freddy_timeouts timeout;
-  int http1;       /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */
-  size_t max_body; /* decoded bytes; 0: 64 MiB */
-  size_t buffer;   /* undrained bytes of a stream before the transfer
-                      pauses; 0: 1 MiB */
-  int retries;     /* how often a request that failed is repeated at most; 0:
-                      2, negative: never. See freddy_start */
+  int http1;        /* 1: HTTP/1.1 only; 0: HTTP/2 where offered */
+  size_t max_body;  /* decoded bytes; 0: 64 MiB */
+  size_t buffer;    /* undrained bytes of a stream before the transfer
+                       pauses; 0: 1 MiB. Of events, beyond the first one */
+  size_t max_event; /* a line or an event of an event stream; 0: 16 MiB */
+  int retries;      /* how often a request that failed is repeated at most; 0:
+                       2, negative: never. See freddy_start */
 } freddy_options;
 
 /* Make a client. Does no network I/O and starts no thread; the first client
@@ -272,6 +274,7 @@ FREDDY_API int freddy_inbox_forked(const freddy_inbox *inbox);
 typedef enum freddy_event_type {
   FREDDY_HEAD = 1,   /* streamed calls: status and headers are known */
   FREDDY_DATA,       /* streamed calls: a piece of the decoded body */
+  FREDDY_EVENT,      /* calls with `events`: an event of the stream */
   FREDDY_PROGRESS,   /* calls with `progress`: the counters moved */
   FREDDY_RETRY,      /* calls with `retry_events`: it is sent once more */
   FREDDY_NEED_BODY,  /* calls with a reader: answer with its next bytes */
@@ -300,6 +303,14 @@ typedef struct freddy_event {
    * freddy_inbox_free, of this inbox; also when the call is freed before. */
   const char *data;
   size_t size;
+  /* FREDDY_EVENT: `data` is that of the event, all is borrowed as above, and
+   * each text has a NUL behind it. Bytes that are no UTF-8 are passed on as
+   * they are. */
+  const char *name; /* its type; "message" when it has none */
+  size_t name_size;
+  const char *id; /* the last one that the stream gave; NULL: none yet */
+  size_t id_size;
+  int64_t retry; /* milliseconds; -1: not given with this event */
   /* FREDDY_NEED_BODY: the id to answer, how many bytes at most, and which of
    * the request's parts is asked (0: the body_reader). */
   uint32_t question;
@@ -396,13 +407,15 @@ typedef struct freddy_request {
                               streamed */
   const char *save_to;     /* the file for a 2xx answer's body; see below */
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
-  int pull;                /* 1: FREDDY_DATA is taken by freddy_call_next */
-  int progress;            /* 1: FREDDY_PROGRESS as well */
-  int retries;             /* 0: the client's; negative: none */
-  int idempotent;          /* 1: it may be sent twice whatever its method is.
-                              All its attempts have the same Idempotency-Key,
-                              a random UUID unless there is one in `headers` */
-  int retry_events;        /* 1: FREDDY_RETRY as well */
+  int events;              /* 1: FREDDY_HEAD and FREDDY_EVENT; see below */
+  int pull;                /* 1: data and events: by freddy_call_next */
+  int http1;      /* 1: HTTP/1.1; -1: HTTP/2 where offered; 0: the client's */
+  int progress;   /* 1: FREDDY_PROGRESS as well */
+  int retries;    /* 0: the client's; negative: none */
+  int idempotent; /* 1: it may be sent twice whatever its method is.
+                     All its attempts have the same Idempotency-Key,
+                     a random UUID unless there is one in `headers` */
+  int retry_events; /* 1: FREDDY_RETRY as well */
   int no_redirects; /* 1: a redirect is an answer like any other: it is not
                        followed, and no FREDDY_EREDIRECT */
   /* Texts in `body` that are secret, such as a password, then NULL; at most
@@ -455,6 +468,14 @@ typedef struct freddy_request {
  * `save_to` and with `stream` HTTP/1.1 is spoken. Not for HEAD, nor together
  * with `stream`.
  *
+ * With `events` a 2xx answer has to be an event stream (HTML standard, 9.2):
+ * any other is FREDDY_EPROTOCOL, reason not_an_event_stream; its body is there
+ * if it is JSON. The stream ends well where its body does. `max_event` and
+ * timeouts.event bound it: for the latter comments do not count, nor the time
+ * in which events wait to be taken. Where HTTP/2 is spoken libcurl may keep
+ * some 32 MB more of a stream that nobody takes. Accept is sent, unless
+ * `headers` has one. Not for HEAD, nor with `stream`.
+ *
  * out   a new call, owned by the caller (freddy_call_free).
  * err   optional; filled on failure.
  *
@@ -500,12 +521,13 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_renewal(
  * Never blocks; may be repeated. */
 FREDDY_API void freddy_call_cancel(freddy_call *call);
 
-/* Take the next FREDDY_DATA of a call that was made with `stream` and `pull`,
- * from the call itself: what nobody takes holds up this answer's server, and
- * nothing else in the inbox. 1, and `event` is filled, its data borrowed until
- * the next freddy_call_next or freddy_call_free of this call. Or 0 when there
- * is nothing (more): then FREDDY_READY is in the inbox when there is. What was
- * there before FREDDY_DONE can be taken after it. Never blocks. */
+/* Take the next FREDDY_DATA or FREDDY_EVENT of a call that was made with
+ * `pull` from the call itself: what nobody takes holds up this answer's
+ * server, and nothing else in the inbox. 1, and `event` is filled, its data
+ * borrowed until the next freddy_call_next or freddy_call_free of this call.
+ * Or 0 when there is nothing (more): then FREDDY_READY is in the inbox when
+ * there is. What was there before FREDDY_DONE can be taken after it. Never
+ * blocks. */
 FREDDY_API int freddy_call_next(freddy_call *call, freddy_event *event);
 
 /* Answer a FREDDY_NEED_BODY. `data` is copied. size 0 with data not NULL is

@@ -13,11 +13,13 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "rules/header.h"
 
 static const double DEFAULT_CONNECT = 10;
 static const double DEFAULT_FIRST_BYTE = 120;
 static const double DEFAULT_STALL = 90;
+static const double DEFAULT_EVENT = 300;
 static const double DEFAULT_TOTAL = 600;
 static const int DEFAULT_RETRIES = 2;
 
@@ -281,7 +283,7 @@ static int set_save_to(struct fy_ask *ask, const freddy_request *req,
   if (!*path) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL, "save_to: an empty path");
   }
-  if (req->stream) {
+  if (ask->stream) {
     return fy_error_set(err, FREDDY_EMISUSE, NULL,
                         "save_to and stream: an answer goes one way");
   }
@@ -317,12 +319,13 @@ static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
   const freddy_timeouts *asked = &req->timeout;
   const freddy_timeouts *usual = &client->timeout;
   /* A stream lasts as long as it lasts, unless this request says otherwise. */
-  double total = req->stream ? -1 : usual->total;
+  double total = req->stream || req->events ? -1 : usual->total;
 
   ask->connect = pick_time(asked->connect, usual->connect, DEFAULT_CONNECT);
   ask->first_byte =
       pick_time(asked->first_byte, usual->first_byte, DEFAULT_FIRST_BYTE);
   ask->stall = pick_time(asked->stall, usual->stall, DEFAULT_STALL);
+  ask->event = pick_time(asked->event, usual->event, DEFAULT_EVENT);
   ask->total = pick_time(asked->total, total, DEFAULT_TOTAL);
   ask->max_body = req->max_body ? req->max_body : client->max_body;
   ask->pass_max = req->max_body ? req->max_body : UINT64_MAX;
@@ -331,7 +334,8 @@ static int set_limits(struct fy_ask *ask, const struct freddy_client *client,
   if (req->secrets && ask->max_body > FY_MAX_TOKEN_ANSWER) {
     ask->max_body = FY_MAX_TOKEN_ANSWER;
   }
-  ask->stream = req->stream;
+  ask->stream = req->stream || req->events;
+  ask->http1 = req->http1;
   ask->progress = req->progress;
   ask->retries = pick_retries(req->retries, client->retries);
   ask->idempotent = req->idempotent;
@@ -353,6 +357,25 @@ static int fill_ask(struct fy_ask *ask, struct freddy_client *client,
     rc = set_credential(ask, client, req, err);
   }
   return rc;
+}
+
+/* What is to be streamed, and how it is taken. */
+static int set_flow(struct freddy_call *call, const freddy_request *req,
+                    freddy_error *err) {
+  struct fy_flow *flow = &call->flow;
+
+  flow->room = call->ask.buffer;
+  flow->is_pulled = req->pull;
+  if (!req->events) {
+    return FREDDY_OK;
+  }
+  if (req->stream || strcmp(call->ask.method, "HEAD") == 0) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL, "events: not with %s",
+                        req->stream ? "stream" : "HEAD");
+  }
+  flow->is_events = 1;
+  call->events = fy_events_new(call, call->client->max_event);
+  return call->events ? FREDDY_OK : fy_error_nomem(err);
 }
 
 /* --- Starting ----------------------------------------------------------- */
@@ -431,9 +454,10 @@ int freddy_start(freddy_client *client, freddy_inbox *inbox,
   rc = fill_ask(&call->ask, client, req, err);
   if (rc == FREDDY_OK) {
     call->url = call->ask.target.url;
-    call->flow.room = call->ask.buffer;
-    call->flow.is_pulled = req->pull;
     rc = set_answer(call, err);
+  }
+  if (rc == FREDDY_OK) {
+    rc = set_flow(call, req, err);
   }
   if (rc == FREDDY_OK) {
     rc = launch(call, client, inbox, err);

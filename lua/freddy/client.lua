@@ -15,6 +15,7 @@ local request = require "freddy.request"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
 local settings = require "freddy.settings"
+local stream = require "freddy.stream"
 local task = require "freddy.task"
 
 local client = {}
@@ -343,7 +344,8 @@ end
 ---@field on_progress? fun(progress: freddy.Progress) called as bytes move;
 ---  must not wait
 ---@field timeout? number|false|table seconds in all, or { connect =,
----  first_byte =, stall =, total = }; false: none
+---  first_byte =, stall =, event =, total = }; false: none
+---@field http_version? "2"|"1.1" default the client's
 ---@field auth? boolean false: send no credential; true: send it to another
 ---  origin, too. By default it goes to the client's own origin only
 ---@field max_body? integer bytes of the answer at most; by default the
@@ -359,6 +361,12 @@ end
 ---  answer, at once when it is whole: `body` and `data` are nil then, `saved`
 ---  is its size. On any failure an old file is as it was. A relative path
 ---  starts at the working folder of this moment. Not for HEAD
+
+--- The options of client:stream: those of a request but `stream` and
+--- `save_to`. `total` is off unless it is given here; `timeout.event` is the
+--- longest wait between two events.
+---@class freddy.StreamOptions: freddy.RequestOptions
+---@field method? string default GET; in any case
 
 --- A part of a multipart body: data, file or reader.
 ---@class freddy.Part
@@ -441,6 +449,30 @@ end
 function methods:request(given)
   local method, path, more = check_request(self, "client:request", given)
   return perform(self, "client:request", method, path, more)
+end
+
+-- What makes a request one for events: fields that no option gives.
+local EVENTS = { events = true, pull = true, open = stream.open }
+
+--- Open an event stream: send a request and wait for the head of the answer.
+--- An answer that is not 2xx is nil, err, as ever; one that is no event stream
+--- too (`protocol`, `not_an_event_stream`). A stream ends well where its body
+--- does; whoever stops reading holds back the server, and nobody else.
+---@param path string
+---@param given? freddy.StreamOptions
+---@return freddy.Stream? stream
+---@return freddy.Error? err
+function methods:stream(path, given)
+  misuse.check_self(self, Client, "client:stream")
+  local method
+  if given ~= nil then
+    options.check("client:stream", given, options.stream)
+    method = given.method and given.method:upper()
+    if method == "HEAD" then
+      misuse.raise("client:stream: the answer to HEAD has no events")
+    end
+  end
+  return perform(self, "client:stream", method or "GET", path, given, EVENTS)
 end
 
 --- A request that was sent with a callback.

@@ -83,6 +83,7 @@ function core.header_owner(name, key_header) end
 ---@field connect? number
 ---@field first_byte? number
 ---@field stall? number
+---@field event? number
 ---@field total? number
 ---@field auth? number of a client only
 
@@ -113,6 +114,7 @@ function core.header_owner(name, key_header) end
 ---@field http1? boolean
 ---@field max_body? integer
 ---@field buffer? integer
+---@field max_event? integer
 
 --- Make a client. No I/O, no thread.
 ---@param options freddy.core.Options
@@ -141,6 +143,9 @@ local client = {}
 ---@field max_body? integer with save_to nil is none
 ---@field save_to? string the file that gets the body of a 2xx answer
 ---@field stream? boolean "head" and "data" events as they come
+---@field events? boolean the answer is an event stream: call:events takes them
+---@field http1? boolean HTTP/1.1, whatever the client's
+---@field http2? boolean HTTP/2 where it is offered, whatever the client's
 ---@field pull? boolean with stream: what comes is taken by call:take; "ready"
 ---  events instead of "data"
 ---@field progress? boolean "progress" events as well
@@ -348,6 +353,13 @@ function call:result() end
 --- memory raises and is given again.
 ---@return string? piece
 function call:take() end
+
+--- The events that are there now, a few dozen at most, appended to the empty
+--- table `list`; an error leaves there what it has got so far.
+---@param list table
+---@param class table their metatable
+---@return table? first { event =, data =, id =, retry = }; nil as for call:take
+function call:events(list, class) end
 
 --- What is known of a streamed answer after "head".
 ---@return freddy.core.Head? head

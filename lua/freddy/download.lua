@@ -1,10 +1,8 @@
 -- SPDX-License-Identifier: MIT
 --- An answer whose body is read as it arrives (stream = true).
-local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local pull = require "freddy.pull"
 local response = require "freddy.response"
-local scheduler = require "freddy.scheduler"
 
 local download = {}
 
@@ -12,7 +10,7 @@ local download = {}
 --- headers are there. It has no `body`, no `data` and, until the body has
 --- ended, no `timing`. One that is collected, or closed by Lua 5.4's <close>,
 --- is cancelled.
----@class freddy.Download
+---@class freddy.Download: freddy.Pulled
 ---@field status integer
 ---@field headers freddy.Headers
 ---@field request_id? string
@@ -21,44 +19,15 @@ local download = {}
 ---@field http_version integer
 ---@field timing? freddy.Timing
 ---@field received? integer bytes on the wire, when it has ended
----@field package entry table
----@field package client freddy.Client
----@field package finish_call fun(client: freddy.Client, entry: table)
----@field package ended? boolean
----@field package err? freddy.Error why it ended early
 local Download = { __name = "freddy.response" }
 local methods = {}
 Download.__index = methods
 
-local function take(call)
-  return call:take()
+local function take(self)
+  return self.entry.call:take()
 end
 
--- The body has ended, well or not.
-local function close(self)
-  local res, err = self.finish_call(self.client, self.entry)
-  self.ended, self.err = true, err
-  if res then
-    self.timing, self.received = res.timing, res.received
-    self.attempts, self.reused = res.attempts, res.reused
-  end
-end
-
-local function read(self, who)
-  if self.ended then
-    return nil, self.err
-  end
-  local piece, err = pull.next(self.entry, who, take)
-  if piece then
-    scheduler.count_event()
-    return piece
-  elseif err then
-    return nil, err
-  elseif not self.ended then -- it may have been cancelled meanwhile
-    close(self)
-  end
-  return nil, self.err
-end
+local read = pull.read
 
 --- The next piece of the body, decoded when it was gzip; waits for it. Pieces
 --- are as long as they come, and never empty.
@@ -104,13 +73,7 @@ end
 --- whatever had arrived. Never waits; may be repeated.
 function methods:cancel()
   misuse.check_self(self, Download, "res:cancel")
-  if not self.ended then
-    self.ended = true
-    self.err = errors.new("cancelled", { sent = true }, self.entry)
-    self.entry.done = true
-    scheduler.drop(self.entry)
-    pull.wake(self.entry)
-  end
+  pull.cancel(self)
 end
 
 Download.__close = methods.cancel
@@ -127,7 +90,7 @@ end
 ---@return freddy.Download
 function download.open(client, entry, finish)
   local res = response.wrap(entry.call:head())
-  res.entry, res.client, res.finish_call = entry, client, finish
+  pull.init(res, client, entry, finish, take)
   return setmetatable(res, Download)
 end
 

@@ -160,7 +160,7 @@ end
 -- The parts of `timeout`. `event` is for streams, `auth` for renewals.
 local TIMEOUTS = {
   connect = limit, first_byte = limit, stall = limit, total = limit,
-  auth = limit, event = LATER,
+  auth = limit, event = limit,
 }
 
 local function timeout(value)
@@ -215,7 +215,7 @@ options.client = {
   refresh_token = secret, expires_in = seconds, auth_paths = is_table,
   keep_warm = boolean, token_provider = callable, on_token = callable,
   exit_wait = wait_seconds, retries = repeats, rate_limit = LATER,
-  max_in_flight = LATER, max_event = LATER, store = store,
+  max_in_flight = LATER, max_event = size(1), store = store,
   on_retry = callable, on_event = LATER, on_log = LATER,
 }
 
@@ -232,7 +232,7 @@ options.request = {
   timeout = timeout, auth = boolean, max_body = size(1),
   save_to = path_name, stream = boolean, retries = repeats,
   idempotent = boolean,
-  http_version = LATER, cancel_on_abort = LATER,
+  http_version = one_of("2", "1.1"), cancel_on_abort = LATER,
 }
 
 --- The options of an endpoint method: its parameters are given apart.
@@ -244,6 +244,13 @@ for _, name in ipairs { "query", "json", "body", "form", "multipart",
     "size" } do
   options.endpoint[name] = nil
 end
+
+--- The options of client:stream.
+options.stream = { method = method }
+for name, rule in pairs(options.request) do
+  options.stream[name] = rule
+end
+options.stream.stream, options.stream.save_to = nil, nil
 
 --- The options of client:request.
 options.full = { method = method, path = text }

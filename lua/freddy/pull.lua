@@ -57,14 +57,11 @@ function pull.await_head(entry)
   return false
 end
 
---- Take the next piece, and wait for it. Raises where nothing can wait, also
---- when a piece is there: whether it is may not decide about that.
----@param entry table
----@param who string the function, for messages
----@param take fun(call: freddy.core.Call): any? what is there, or nil
----@return any? piece nil at the end
----@return freddy.Error? err when the task was cancelled: the answer goes on
-function pull.next(entry, who, take)
+-- The next piece, which is waited for; nil at the end, or nil, err when the
+-- task was cancelled: the answer goes on. Raises where nothing can wait, also
+-- when a piece is there: whether it is may not decide about that.
+local function next_piece(self, who)
+  local entry = self.entry
   if entry.waiter then
     misuse.raise("%s: it is read by another task already", who)
   end
@@ -72,17 +69,79 @@ function pull.next(entry, who, take)
   if not ok then
     return nil, err
   end
-  local call = entry.call
-  local piece = take(call)
+  local piece = self:take()
   while not piece and not entry.done do
     if wait(entry) then
       return nil, errors.new("cancelled", {
         message = "the task was cancelled", sent = true,
       }, entry)
     end
-    piece = take(call)
+    piece = not self.ended and self:take()
   end
   return piece
+end
+
+--- What is taken piece by piece, as an object for users.
+---@class freddy.Pulled
+---@field package entry table
+---@field package client freddy.Client
+---@field package finish_call fun(client: freddy.Client, entry: table)
+---@field package take fun(self: freddy.Pulled): any? what is there, or nil
+---@field package ended? boolean
+---@field package err? freddy.Error why it ended early
+
+--- Make `self`, a response with only its head, into such an object.
+---@param self table
+---@param client freddy.Client
+---@param entry table
+---@param finish fun(client: freddy.Client, entry: table): table?, table?
+---@param take fun(self: freddy.Pulled): any?
+function pull.init(self, client, entry, finish, take)
+  self.entry, self.client, self.finish_call = entry, client, finish
+  self.take = take
+end
+
+-- It has ended, well or not.
+local function close(self)
+  local res, err = self.finish_call(self.client, self.entry)
+  self.ended, self.err = true, err
+  if res then
+    self.timing, self.received = res.timing, res.received
+    self.attempts, self.reused = res.attempts, res.reused
+  end
+end
+
+--- The next piece; nil at the end, and then why when it came early.
+---@param self freddy.Pulled
+---@param who string the function, for messages
+---@return any? piece
+---@return freddy.Error? err
+function pull.read(self, who)
+  if self.ended then
+    return nil, self.err
+  end
+  local piece, err = next_piece(self, who)
+  if piece then
+    scheduler.count_event()
+    return piece
+  elseif err then
+    return nil, err
+  elseif not self.ended then -- it may have been cancelled meanwhile
+    close(self)
+  end
+  return nil, self.err
+end
+
+--- End it here.
+---@param self freddy.Pulled
+function pull.cancel(self)
+  if not self.ended then
+    self.ended = true
+    self.err = errors.new("cancelled", { sent = true }, self.entry)
+    self.entry.done = true
+    scheduler.drop(self.entry)
+    pull.wake(self.entry)
+  end
 end
 
 -- PUC Lua 5.1 cannot yield inside the iterator of a generic for.

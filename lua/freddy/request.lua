@@ -23,6 +23,10 @@ local function apply(client, who, out, given)
   end
   out.auth = AUTH[given.auth]
   out.max_body, out.save_to = given.max_body, given.save_to
+  if given.http_version then
+    out.http1, out.http2 = given.http_version == "1.1",
+      given.http_version == "2"
+  end
   if given.stream then
     out.stream, out.pull = true, true
   end

@@ -128,6 +128,7 @@ local function core_options(given)
     ca_blob = given.ca_blob, client_cert = given.client_cert,
     client_key = given.client_key,
     max_body = given.max_body, buffer = given.buffer,
+    max_event = given.max_event,
     http1 = given.http_version == "1.1",
     refresh_token = given.refresh_token, expires_in = given.expires_in,
     provider = given.token_provider and true,

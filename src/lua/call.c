@@ -387,5 +387,6 @@ void fy_call_open(lua_State *L) {
   lua_pushcfunction(L, push_piece);
   lua_pushcclosure(L, l_call_take, 1);
   lua_setfield(L, -2, "take");
+  fy_events_open(L);
   lua_pop(L, 1);
 }

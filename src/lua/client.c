@@ -45,6 +45,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   opts->buffer = (size_t)fy_field_count(L, table, "buffer", 0);
   opts->retries = fy_field_int(L, table, "retries");
+  opts->max_event = (size_t)fy_field_count(L, table, "max_event", 0);
   fy_field_timeouts(L, table, &opts->timeout);
   fy_pairs_init(L, table, "headers", headers);
 }
@@ -118,7 +119,10 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->max_body = (size_t)fy_field_count(L, table, "max_body", 0);
   req->save_to = fy_field_text(L, table, "save_to", err);
   req->stream = fy_field_flag(L, table, "stream");
-  req->pull = fy_field_flag(L, table, "pull");
+  req->events = fy_field_flag(L, table, "events");
+  req->http1 =
+      fy_field_flag(L, table, "http1") - fy_field_flag(L, table, "http2");
+  req->pull = req->events || fy_field_flag(L, table, "pull");
   req->progress = fy_field_flag(L, table, "progress");
   req->retries = fy_field_int(L, table, "retries");
   req->idempotent = fy_field_flag(L, table, "idempotent");

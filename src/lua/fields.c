@@ -103,6 +103,7 @@ void fy_field_timeouts(lua_State *L, int table, freddy_timeouts *timeouts) {
     timeouts->connect = fy_field_seconds(L, inner, "connect");
     timeouts->first_byte = fy_field_seconds(L, inner, "first_byte");
     timeouts->stall = fy_field_seconds(L, inner, "stall");
+    timeouts->event = fy_field_seconds(L, inner, "event");
     timeouts->total = fy_field_seconds(L, inner, "total");
     timeouts->auth = fy_field_seconds(L, inner, "auth");
   }

@@ -227,6 +227,7 @@ static int push_event(lua_State *L, struct linbox *inbox) {
     lua_pushstring(L, event->why);
     return 4;
   case FREDDY_HEAD:
+  case FREDDY_EVENT: /* always pulled */
   case FREDDY_READY:
   case FREDDY_DONE:
     break;
@@ -286,9 +287,9 @@ static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
                                 {NULL, NULL}};
 
 void fy_inbox_open(lua_State *L) {
-  static const char *const names[] = {"head",       "data",      "progress",
-                                      "retry",      "need_body", "token",
-                                      "need_token", "ready",     "done"};
+  static const char *const names[] = {
+      "head",      "data",  "event",      "progress", "retry",
+      "need_body", "token", "need_token", "ready",    "done"};
   int i;
 
   fy_class_push(L, FY_INBOX_MT, methods, meta);

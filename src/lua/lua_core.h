@@ -58,6 +58,8 @@ void *fy_class_check(lua_State *L, int index, const char *name, size_t size,
 void fy_client_open(lua_State *L);
 void fy_inbox_open(lua_State *L);
 void fy_call_open(lua_State *L);
+/* Set the method `events` in the table of a call's methods, on top. */
+void fy_events_open(lua_State *L);
 
 int fy_l_client_new(lua_State *L);
 int fy_l_inbox_new(lua_State *L);

@@ -9,6 +9,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "net/listener.h"
 #include "net/transfer.h"
 
@@ -77,6 +78,7 @@ static void free_call(struct freddy_call *call) {
   free_ask(&call->ask);
   fy_flow_clear(&call->flow);
   free_causes(call->cause_first);
+  fy_events_free(call->events);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
   fy_credential_unref(call->session);
@@ -187,6 +189,10 @@ void fy_call_abandon(struct freddy_call *call) {
   ended = call->ended;
   call->ended = 1;
   fy_inbox_unlist(call->inbox, call);
+  if (call->inbox->lender == call) {
+    call->inbox->held = fy_flow_pop(&call->flow);
+    call->inbox->lender = NULL;
+  }
   fy_flow_move(&call->flow, &flow);
   causes = call->cause_first;
   call->cause_first = call->cause_last = NULL;
@@ -395,6 +401,7 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
     event->type = FREDDY_HEAD;
   } else if (call->out & FY_OUT_DATA) {
     fy_flow_next(call, event, &call->inbox->held, resume);
+    call->inbox->lender = call->inbox->held ? NULL : call;
   } else if (call->out & FY_OUT_PROGRESS) {
     call->out &= ~(unsigned)FY_OUT_PROGRESS;
     event->type = FREDDY_PROGRESS;

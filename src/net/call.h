@@ -23,6 +23,7 @@
 #include "rules/header.h"
 
 struct fy_credential;
+struct fy_events;
 struct fy_listener;
 struct fy_save;
 struct fy_transfer;
@@ -54,12 +55,13 @@ struct fy_ask {
   int renewal;    /* FY_RENEW_*: nothing is sent; it waits for the session */
   int sends_refresh; /* 1: `secret_body` is made when it is sent */
   int stays;         /* 1: a redirect is an answer like any other */
-  fy_time connect, first_byte, stall, total;
+  fy_time connect, first_byte, stall, event, total;
   size_t max_body;
   char *save_to;     /* absolute; NULL: to memory */
   uint64_t pass_max; /* of what is saved or streamed */
   size_t buffer;
-  int stream;
+  int stream; /* events, too */
+  int http1;
   int progress;
   int retries; /* repeats at most */
   int idempotent;
@@ -122,11 +124,12 @@ struct freddy_call {
   struct fy_credential *renews; /* whose own request this is, or NULL */
   uint64_t ticket;
   int means;
-  int streaming;           /* 1: a 2xx of a streamed call */
-  int hops;                /* redirects followed */
-  int led;                 /* 1: the next attempt follows one */
-  struct fy_save *save;    /* a 2xx that is saved; NULL: none */
-  struct fy_answer answer; /* the host's once published */
+  int streaming;            /* 1: a 2xx of a streamed call */
+  int hops;                 /* redirects followed */
+  int led;                  /* 1: the next attempt follows one */
+  struct fy_save *save;     /* a 2xx that is saved; NULL: none */
+  struct fy_events *events; /* NULL: none are asked for */
+  struct fy_answer answer;  /* the host's once published */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
   struct fy_io_job measure;

@@ -41,6 +41,7 @@ struct freddy_client {
   size_t buffer;
   int retries;                   /* as freddy_options has it */
   struct fy_retry_budget budget; /* the engine's */
+  size_t max_event;
 
   char *refresh_path, *token_path; /* under base_url */
   int exchanges; /* an API key is for tokens, never sent to the API itself */

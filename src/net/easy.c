@@ -170,7 +170,7 @@ static int set_headers(struct fy_transfer *transfer) {
   const char *line = call->ask.headers;
   size_t count = 0;
   struct curl_slist *nodes =
-      fy_calloc(call->ask.header_count + 5, sizeof(*nodes));
+      fy_calloc(call->ask.header_count + 6, sizeof(*nodes));
 
   if (!nodes) {
     return FREDDY_ENOMEM;
@@ -187,6 +187,9 @@ static int set_headers(struct fy_transfer *transfer) {
     line += strlen(line) + 1;
   }
   add_node(nodes, &count, "Accept-Encoding: gzip");
+  if (call->events && !has_header(&call->ask, "Accept")) {
+    add_node(nodes, &count, "Accept: text/event-stream");
+  }
   if (sends_body(&call->ask)) {
     /* What libcurl would add to a body by itself, and must not unasked. */
     add_node(nodes, &count, "Expect:");
@@ -303,8 +306,10 @@ static int set_proxy(struct fy_transfer *transfer) {
  * these have often nothing but their end to tell that they are whole. */
 static void set_version(struct fy_transfer *transfer) {
   const struct freddy_call *call = transfer->call;
-  int http1 = call->client->http1 || !call->ask.target.https ||
-              call->ask.save_to || call->ask.stream;
+  int http1 = call->ask.http1 > 0 ||
+              (call->client->http1 && call->ask.http1 == 0) ||
+              !call->ask.target.https || call->ask.save_to ||
+              (call->ask.stream && !call->events);
   int wait = !http1 && !fy_lookups_is_haunted(transfer);
 
   curl_easy_setopt(

@@ -10,6 +10,7 @@
 #include "net/cloexec.h"
 #include "net/credential.h"
 #include "net/easy.h"
+#include "net/events.h"
 #include "net/inbox.h"
 #include "net/reuse.h"
 #include "net/transfer.h"
@@ -20,7 +21,8 @@
 #endif
 
 enum {
-  TIMERS_PER_CALL = 3, /* total; connect and bytes, or the next attempt */
+  TIMERS_PER_CALL = 4, /* total; connect and bytes, or the next attempt;
+                          events */
   POSTS_PER_TURN = 256,
   EVENTS_PER_TURN = 64
 };
@@ -48,6 +50,9 @@ void fy_engine_release_call(struct fy_engine *engine,
                             struct freddy_call *call) {
   fy_timers_unset(&engine->timers, &call->total);
   fy_timers_unset(&engine->timers, &call->repeat);
+  if (call->events) {
+    fy_timers_unset(&engine->timers, &call->events->timer);
+  }
   engine->timer_demand -= TIMERS_PER_CALL;
   call->in_flight = 0;
   if (call->prev) {

@@ -45,15 +45,33 @@ struct fy_chunk *fy_chunk_new(const char *data, size_t size, size_t room) {
 
 /* --- The engine's side -------------------------------------------------- */
 
+/* What waits beyond the first whole event: one may be larger than all the
+ * room. */
+static size_t waiting(const struct fy_flow *flow) {
+  return flow->is_events && flow->first
+             ? flow->undrained - fy_batch_size(flow->first, flow->at)
+             : flow->undrained;
+}
+
 int fy_flow_is_full(struct freddy_call *call) {
   struct fy_flow *flow = &call->flow;
   int full;
 
   pthread_mutex_lock(&call->inbox->lock);
-  full = !call->ended && flow->undrained >= flow->room;
+  full = !call->ended && waiting(flow) >= flow->room;
   flow->paused = full;
   fy_inbox_unlock(call->inbox);
   return full;
+}
+
+static void link_chunks(struct fy_flow *flow, struct fy_chunk *first,
+                        struct fy_chunk *last) {
+  if (flow->last) {
+    flow->last->next = first;
+  } else {
+    flow->first = first;
+  }
+  flow->last = last;
 }
 
 static int append(struct fy_flow *flow, const char *data, size_t size) {
@@ -68,12 +86,7 @@ static int append(struct fy_flow *flow, const char *data, size_t size) {
   if (!last) {
     return FREDDY_ENOMEM;
   }
-  if (flow->last) {
-    flow->last->next = last;
-  } else {
-    flow->first = last;
-  }
-  flow->last = last;
+  link_chunks(flow, last, last);
   return FREDDY_OK;
 }
 
@@ -82,7 +95,7 @@ static void tell(struct freddy_call *call) {
   struct fy_flow *flow = &call->flow;
 
   if (!flow->is_pulled) {
-    fy_call_tell(call, FY_OUT_DATA);
+    fy_call_tell(call, FY_OUT_DATA); /* or events */
   } else if (flow->is_wanted) {
     flow->is_wanted = 0;
     fy_call_tell(call, FY_OUT_READY);
@@ -101,7 +114,6 @@ int fy_flow_put(struct freddy_call *call, const char *data, size_t size) {
     rc = append(flow, data, size);
     if (rc == FREDDY_OK) {
       flow->undrained += size;
-      flow->passed += size;
       tell(call);
     }
   }
@@ -109,27 +121,87 @@ int fy_flow_put(struct freddy_call *call, const char *data, size_t size) {
   return rc;
 }
 
+void fy_flow_put_batch(struct freddy_call *call, struct fy_batch *batch) {
+  struct fy_flow *flow = &call->flow;
+  int taken;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  taken = !call->ended;
+  if (taken) {
+    link_chunks(flow, batch->first, batch->last);
+    flow->undrained += batch->bytes;
+    tell(call);
+  }
+  fy_inbox_unlock(call->inbox);
+  if (!taken) {
+    free_chunks(batch->first);
+  }
+}
+
+fy_time fy_flow_waited_since(struct freddy_call *call, fy_time now) {
+  struct fy_flow *flow = &call->flow;
+  fy_time since;
+
+  pthread_mutex_lock(&call->inbox->lock);
+  since = flow->first || !flow->is_wanted ? now : flow->waited_since;
+  fy_inbox_unlock(call->inbox);
+  return since;
+}
+
 /* --- The host's side ---------------------------------------------------- */
 
-void fy_flow_next(struct freddy_call *call, freddy_event *event,
-                  struct fy_chunk **held, int *resume) {
-  struct fy_flow *flow = &call->flow;
+struct fy_chunk *fy_flow_pop(struct fy_flow *flow) {
   struct fy_chunk *chunk = flow->first;
 
   flow->first = chunk->next;
   if (!flow->first) {
     flow->last = NULL;
-    call->out &= ~(unsigned)FY_OUT_DATA;
   }
+  flow->at = 0;
+  return chunk;
+}
+
+static void next_event(struct fy_flow *flow, freddy_event *event,
+                       struct fy_chunk **held) {
+  size_t size = fy_batch_read(flow->first, flow->at, event);
+
+  flow->at += size;
+  flow->undrained -= size;
+  if (flow->at == flow->first->size) {
+    *held = fy_flow_pop(flow);
+  }
+}
+
+static void next_data(struct fy_flow *flow, freddy_event *event,
+                      struct fy_chunk **held) {
+  struct fy_chunk *chunk = fy_flow_pop(flow);
+
   flow->undrained -= chunk->size;
-  if (flow->paused && !call->ended && flow->undrained <= flow->room / 2) {
-    flow->paused = 0;
-    *resume = 1;
-  }
-  *held = chunk;
   event->type = FREDDY_DATA;
   event->data = chunk->data;
   event->size = chunk->size;
+  *held = chunk;
+}
+
+void fy_flow_next(struct freddy_call *call, freddy_event *event,
+                  struct fy_chunk **held, int *resume) {
+  struct fy_flow *flow = &call->flow;
+
+  if (flow->is_events) {
+    next_event(flow, event, held);
+  } else {
+    next_data(flow, event, held);
+  }
+  if (!flow->first) {
+    call->out &= ~(unsigned)FY_OUT_DATA;
+    if (!flow->is_pulled) {
+      flow->waited_since = fy_clock_now();
+    }
+  }
+  if (flow->paused && !call->ended && waiting(flow) <= flow->room / 2) {
+    flow->paused = 0;
+    *resume = 1;
+  }
 }
 
 int fy_flow_pull(struct freddy_call *call, freddy_event *event) {
@@ -146,8 +218,9 @@ int fy_flow_pull(struct freddy_call *call, freddy_event *event) {
   found = flow->is_pulled && flow->first;
   if (found) {
     fy_flow_next(call, event, &flow->held, &resume);
-  } else {
+  } else if (!flow->is_wanted) {
     flow->is_wanted = 1;
+    flow->waited_since = fy_clock_now();
   }
   fy_inbox_unlock(call->inbox);
   if (resume) {

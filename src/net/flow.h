@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "freddy.h"
+#include "net/batch.h"
 
 struct fy_chunk {
   struct fy_chunk *next;
@@ -19,12 +21,15 @@ struct fy_chunk {
 struct fy_flow {
   struct fy_chunk *first, *last;
   struct fy_chunk *held; /* what the taker of a pulled call looks at */
+  size_t at;             /* of the first, where the next event stands */
   size_t undrained;
-  size_t room;     /* undrained bytes from which on it is full */
-  int is_pulled;   /* 1: taken by freddy_call_next */
-  int is_wanted;   /* pulled: nothing was there, and word is to be sent */
-  int paused;      /* the transfer waits for room */
-  uint64_t passed; /* bytes in all */
+  size_t room;          /* undrained bytes from which on it is full */
+  int is_events;        /* 1: of packed events; 0: of bytes */
+  int is_pulled;        /* 1: taken by freddy_call_next */
+  int is_wanted;        /* pulled: nothing was there, and word is to be sent */
+  int paused;           /* the transfer waits for room */
+  uint64_t passed;      /* bytes in all */
+  fy_time waited_since; /* when its taker found nothing, or took the last */
 };
 
 /* A chunk of `room` bytes, the first `size` being `data`; NULL when there is
@@ -37,11 +42,21 @@ int fy_flow_is_full(struct freddy_call *call);
 /* Add a piece of the body. FREDDY_OK or FREDDY_ENOMEM. Engine thread. */
 int fy_flow_put(struct freddy_call *call, const char *data, size_t size);
 
-/* Fill `event` with the oldest piece, which *held keeps from here on. There
- * is one, and the caller has the lock. *resume becomes 1 when a paused
- * transfer has room again. */
+/* Hand over packed events: `batch` is stolen. Engine thread. */
+void fy_flow_put_batch(struct freddy_call *call, struct fy_batch *batch);
+
+/* Since when the host waits for something to come; `now` when it does not. */
+fy_time fy_flow_waited_since(struct freddy_call *call, fy_time now);
+
+/* Fill `event` with the oldest piece, or event, of which there is one. The
+ * caller has the lock. Where that empties its chunk, *held keeps it from here
+ * on; else it stays the first. *resume becomes 1 when a paused transfer has
+ * room again. */
 void fy_flow_next(struct freddy_call *call, freddy_event *event,
                   struct fy_chunk **held, int *resume);
+
+/* Take the first chunk out of it. The caller has the lock. */
+struct fy_chunk *fy_flow_pop(struct fy_flow *flow);
 
 /* The same for a call that is pulled: 1, or 0 when there is none, and
  * FREDDY_READY will tell when there is. Any thread. */

@@ -302,6 +302,7 @@ int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
   inbox->held = NULL;
   fy_free(inbox->held_cause);
   inbox->held_cause = NULL;
+  inbox->lender = NULL;
   fy_told_clear(&inbox->told);
   call = inbox->first;
   if (call) {

@@ -33,6 +33,7 @@ struct freddy_inbox {
   int fd_write;
   int fd_signalled;
   struct fy_chunk *held;       /* the data event that the host is looking at */
+  struct freddy_call *lender;  /* or whose, when it stays in its flow */
   struct fy_cause *held_cause; /* or the cause of a repeat */
   struct fy_told told;         /* the tokens of another, and */
   freddy_tokens tokens;        /* as it sees them */

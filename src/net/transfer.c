@@ -12,6 +12,7 @@
 #include "net/credential.h"
 #include "net/easy.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "net/gunzip.h"
 #include "net/hop.h"
 #include "net/outcome.h"
@@ -336,6 +337,9 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
     fy_reuse_refuse_stranger(transfer);
   }
   fy_verdict(transfer, code, &err);
+  if (call->events && !transfer->redirected) {
+    fy_events_end(call->events, transfer, &err);
+  }
   fy_outcome_measure(call, transfer);
   count_connection(transfer);
   if (err.code != FREDDY_OK) {

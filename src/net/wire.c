@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "net/gunzip.h"
 #include "net/reuse.h"
 #include "net/save.h"
@@ -173,8 +174,25 @@ static int begin_redirect(struct fy_transfer *transfer) {
 static uint64_t body_limit(const struct freddy_call *call, int success) {
   const struct fy_ask *ask = &call->ask;
 
-  return success && (ask->save_to || ask->stream) ? ask->pass_max
-                                                  : ask->max_body;
+  return call->streaming || (success && ask->save_to) ? ask->pass_max
+                                                      : ask->max_body;
+}
+
+/* The head goes to the host; but where events are asked for, and no event
+ * stream comes, the answer is not streamed: JSON is kept for the error. */
+static int begin_stream(struct fy_transfer *transfer) {
+  struct freddy_call *call = transfer->call;
+  const char *type = fy_headers_get(&call->answer.headers, "content-type");
+
+  if (call->streaming) {
+    fy_call_tell_head(call);
+    if (call->events) {
+      fy_events_begin(call->events);
+    }
+  } else if (call->events && !(type && fy_header_is_json(type))) {
+    return fy_events_refuse(call, &transfer->error);
+  }
+  return FREDDY_OK;
 }
 
 /* The final header block is whole: what kind of body follows? */
@@ -182,7 +200,7 @@ static int begin_body(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
   struct fy_headers *headers = &call->answer.headers;
   int success = headers->status >= 200 && headers->status <= 299;
-  uint64_t limit = body_limit(call, success);
+  uint64_t limit;
   int rc;
 
   transfer->body_begun = 1;
@@ -190,7 +208,9 @@ static int begin_body(struct fy_transfer *transfer) {
   if (fy_redirect_is(headers->status) && !call->ask.stays) {
     return begin_redirect(transfer);
   }
-  call->streaming = call->ask.stream && success;
+  call->streaming =
+      call->ask.stream && success && (!call->events || fy_events_fits(call));
+  limit = body_limit(call, success);
   if (has_no_body(call)) {
     headers->gzip = 0;
   } else if (headers->length >= 0 && (uint64_t)headers->length > limit) {
@@ -201,8 +221,8 @@ static int begin_body(struct fy_transfer *transfer) {
                         "the answer has a Content-Encoding that was not "
                         "asked for");
   }
-  if (call->streaming) {
-    fy_call_tell_head(call);
+  if (success && begin_stream(transfer) != FREDDY_OK) {
+    return transfer->error.code;
   }
   if (call->ask.save_to && success) {
     call->answer.stats.saved = 0;
@@ -301,7 +321,10 @@ static int stream_body(struct fy_transfer *transfer, const char *data,
   if (size > call->ask.pass_max - call->flow.passed) {
     return refuse_body(transfer, call->ask.pass_max);
   }
-  return fy_flow_put(call, data, size);
+  call->flow.passed += size;
+  return call->events
+             ? fy_events_put(call->events, data, size, &transfer->error)
+             : fy_flow_put(call, data, size);
 }
 
 static int keep_body(struct fy_transfer *transfer, const char *data,

@@ -117,6 +117,18 @@ int fy_header_is_json(const char *content_type) {
          fy_header_name_is(type + size - 5, 5, "+json");
 }
 
+int fy_header_is_event_stream(const char *content_type) {
+  const char *type = content_type;
+  size_t size;
+
+  if (!type) {
+    return 0;
+  }
+  size = strcspn(type, ";");
+  trim(&type, &size);
+  return fy_header_name_is(type, size, "text/event-stream");
+}
+
 /* --- An answer's header section ----------------------------------------- */
 
 /* What belongs to one block, as it is before its first line. */

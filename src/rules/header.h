@@ -32,6 +32,10 @@ int fy_header_name_is(const char *name, size_t size, const char *other);
  * with the suffix +json (RFC 6839 3.1); parameters are ignored. NULL: 0. */
 int fy_header_is_json(const char *content_type);
 
+/* 1 when the media type is text/event-stream; parameters are ignored. NULL:
+ * 0. */
+int fy_header_is_event_stream(const char *content_type);
+
 /* The header section of an answer. Feed it every line as it came, the end of
  * line included: status lines, 1xx and CONNECT blocks, the final block, then
  * trailers. */

@@ -265,6 +265,11 @@ void fy_sse_init(struct fy_sse *sse, size_t max) {
   begin_event(sse);
 }
 
+int fy_sse_is_within(const struct fy_sse *sse) {
+  return !sse->dispatched &&
+         (sse->line || sse->has_data || sse->event.size || sse->retry >= 0);
+}
+
 void fy_sse_clear(struct fy_sse *sse) {
   fy_buf_clear(&sse->data.own);
   fy_buf_clear(&sse->event.own);

@@ -80,6 +80,9 @@ FREDDY_MUST_CHECK int fy_sse_next(struct fy_sse *sse, const char **bytes,
                                   size_t *size, struct fy_sse_event *event,
                                   freddy_error *err);
 
+/* 1 when something of an event was read that was not handed out. */
+int fy_sse_is_within(const struct fy_sse *sse);
+
 /* Free; ready for another stream, with the same ceiling. */
 void fy_sse_clear(struct fy_sse *sse);
 

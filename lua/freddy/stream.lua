@@ -1,0 +1,159 @@
+-- SPDX-License-Identifier: MIT
+--- The events of an event stream, as they arrive (client:stream).
+local core = require "freddy.core"
+local json = require "freddy.json"
+local misuse = require "freddy.misuse"
+local pull = require "freddy.pull"
+local response = require "freddy.response"
+local scheduler = require "freddy.scheduler"
+
+local stream = {}
+
+--- An event of a stream (HTML standard, 9.2).
+---@class freddy.Event
+---@field event string its type; "message" when it has none
+---@field data string its lines of data, joined by line feeds
+---@field id? string the last one that the stream gave, by this event or before
+---@field retry? integer milliseconds, on an event that brought them
+---@field json any `data` decoded, when it is JSON: at the first look, and then
+---  kept; else nil
+
+-- The class of a client's events: they are decoded by its codec.
+local function event_class(decode)
+  return {
+    __name = "freddy.event",
+    __index = function(event, name)
+      if name == "json" then
+        local value = decode(event.data)
+        event.json = value
+        return value
+      end
+    end,
+  }
+end
+
+local PLAIN = event_class(core.json_decode)
+local by_codec = setmetatable({}, { __mode = "k" })
+
+local function class_for(codec)
+  if not codec then
+    return PLAIN
+  end
+  local class = by_codec[codec]
+  if not class then
+    class = event_class(function(text)
+      return (json.decode_with(codec, text))
+    end)
+    by_codec[codec] = class
+  end
+  return class
+end
+
+--- What client:stream returns, as soon as the head of the answer is there. One
+--- that is collected, or closed by Lua 5.4's <close>, is cancelled.
+---@class freddy.Stream: freddy.Pulled
+---@field status integer
+---@field headers freddy.Headers
+---@field request_id? string
+---@field url string
+---@field attempts integer
+---@field http_version integer
+---@field timing? freddy.Timing when it has ended
+---@field received? integer bytes on the wire, when it has ended
+---@field package list freddy.Event[] taken from the core, not yet given
+---@field package at integer where the next one stands
+local Stream = { __name = "freddy.stream" }
+local methods = {}
+Stream.__index = methods
+
+local function take(self)
+  self.at = 2
+  local event = self.entry.call:events(self.list, self.class)
+  self.list[1] = nil
+  return event
+end
+
+local count_event = scheduler.count_event
+
+local function next_event(self, who)
+  local list, at = self.list, self.at
+  local event = list[at]
+  if event then
+    list[at] = nil
+    self.at = at + 1
+    count_event()
+    return event
+  end
+  return pull.read(self, who)
+end
+
+local function iterate(self)
+  return (next_event(self, "stream:events"))
+end
+
+--- The next event; waits for it.
+---@return freddy.Event? event nil at the end
+---@return freddy.Error? err why it ended early: `cut`, `timeout`, `too_large`
+---  and so on. Every further call returns the same
+function methods:next()
+  if getmetatable(self) ~= Stream then
+    misuse.check_self(self, Stream, "stream:next")
+  end
+  return next_event(self, "stream:next")
+end
+
+--- Iterate over what stream:next returns: `for event in stream:events() do`.
+--- The loop ends when the stream does, well or not; stream:finish tells. In a
+--- task on PUC Lua 5.1, which cannot wait inside a generic for, this raises.
+---@return fun(stream: freddy.Stream): freddy.Event? iterator
+---@return freddy.Stream stream
+function methods:events()
+  misuse.check_self(self, Stream, "stream:events")
+  pull.check_iterator("stream:events", "stream:next()")
+  return iterate, self
+end
+
+--- Read and forget what is left, and tell how the stream ended.
+---@return true? ok
+---@return freddy.Error? err as stream:next
+function methods:finish()
+  misuse.check_self(self, Stream, "stream:finish")
+  local event, err
+  repeat
+    event, err = next_event(self, "stream:finish")
+  until not event
+  if err then
+    return nil, err
+  end
+  return true
+end
+
+--- End the stream here: whoever reads it gets nil, err (kind `cancelled`),
+--- whatever had arrived. Never waits; may be repeated.
+function methods:cancel()
+  misuse.check_self(self, Stream, "stream:cancel")
+  pull.cancel(self)
+  self.list = {}
+end
+
+Stream.__close = methods.cancel
+
+function Stream.__tostring(self)
+  return ("freddy.stream: %d (%s)"):format(self.status,
+    self.ended and "ended" or "open")
+end
+
+--- Make the object for a call whose head has come.
+---@param client freddy.Client
+---@param entry table
+---@param finish fun(client: freddy.Client, entry: table): table?, table?
+---@return freddy.Stream
+function stream.open(client, entry, finish)
+  local self = response.wrap(entry.call:head())
+  pull.init(self, client, entry, finish, take)
+  self.list, self.at = {}, 1
+  self.class = class_for(client.codec)
+  return setmetatable(self, Stream)
+end
+
+return stream
