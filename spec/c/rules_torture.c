@@ -15,6 +15,7 @@
 #include "rules/session.h"
 #include "rules/redirect.h"
 #include "rules/sse.h"
+#include "rules/turn.h"
 #include "rules/url.h"
 #include "unit.h"
 
@@ -139,6 +140,32 @@ static int task_sse(void) {
   return rc;
 }
 
+static int task_turn(void) {
+  static const char data[] =
+      "{\"event\":\"response.block\",\"thread_id\":\"thrd_2\","
+      "\"block\":{\"type\":\"tool_call\",\"id\":\"a\",\"call_id\":\"b\"}}";
+  struct fy_sse_event event = {
+      .event = "", .data = data, .data_size = sizeof(data) - 1};
+  struct fy_turn_event seen;
+  struct fy_turn turn;
+  struct fy_buf path;
+  int rc;
+
+  fy_buf_init(&path, FY_MAX_URL);
+  rc = fy_turn_init(&turn, "thrd_1", 6);
+  if (!rc) {
+    rc = fy_turn_take(&turn, &event, &seen);
+    CHECK(rc || seen.tool == 0);
+  }
+  if (!rc) {
+    rc = fy_turn_resume_path(&turn, "/p", 2, &path);
+    CHECK(rc || strcmp(path.data, "/p/thrd_2/stream") == 0);
+  }
+  fy_buf_clear(&path);
+  fy_turn_clear(&turn);
+  return rc;
+}
+
 static int task_headers(void) {
   static const char *const lines[] = {
       "HTTP/1.1 100 Continue\r\n",
@@ -231,7 +258,7 @@ static const struct {
              {"resolve", task_resolve, 2}, {"redirect", task_redirect, 3},
              {"headers", task_headers, 2}, {"secret", task_secret, 2},
              {"session", task_session, 5}, {"calloc", task_calloc, 1},
-             {"sse", task_sse, 3}};
+             {"sse", task_sse, 3},         {"turn", task_turn, 5}};
 
 int main(void) {
   size_t i;

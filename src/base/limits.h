@@ -23,8 +23,10 @@ enum {
   FY_MAX_PRIVATE_FDS = 64,     /* descriptors that a fork must not copy */
   FY_MAX_SWEEP = 65536,        /* names of a folder read to find old files */
   FY_MAX_JSON_DEPTH = 128,
-  FY_MAX_CALL_SECRETS = 8, /* parts of a body that are secret */
-  FY_MIN_TAIL_SECRET = 20  /* shorter ones show none of their characters */
+  FY_MAX_CALL_SECRETS = 8,  /* parts of a body that are secret */
+  FY_MAX_THREAD_ID = 512,   /* bytes; longer: not resumed */
+  FY_MAX_TOOL_CALLS = 1024, /* of one answer; others are not put together */
+  FY_MIN_TAIL_SECRET = 20   /* shorter ones show none of their characters */
 };
 
 #define FY_MAX_HEADER_LINE (64 * FY_KIB)      /* one line of an answer */
