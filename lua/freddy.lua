@@ -137,8 +137,10 @@ function freddy.fd()
   return scheduler.fd()
 end
 
-local HOSTS = { block = true, loop = true, luv = true }
-local LATER = { nginx = true, copas = true, cqueues = true }
+local HOSTS = {
+  block = true, loop = true, luv = true, copas = true, cqueues = true,
+}
+local LATER = { nginx = true }
 
 local function check_host(host)
   if type(host) ~= "table" or type(host.wait) ~= "function" then
@@ -150,14 +152,21 @@ end
 
 --- Say how calls wait outside of tasks: "block" (scripts; the default),
 --- "loop" (games and interfaces: such a call raises; the default in LÖVE),
---- "luv" (loops of libuv: it raises, too; the default in Neovim), or a host
---- of one's own (see freddy/host/block.lua).
----@param host "block"|"loop"|"luv"|freddy.Host
+--- "luv" (loops of libuv: it raises, too; the default in Neovim), "copas" or
+--- "cqueues" (it yields the coroutine of theirs that makes it, and raises
+--- elsewhere), or a host of one's own (see freddy/host/block.lua). Raises when
+--- the host's module cannot be loaded.
+---@param host "block"|"loop"|"luv"|"copas"|"cqueues"|freddy.Host
 function freddy.use(host)
   if type(host) ~= "string" then
     scheduler.use(check_host(host))
   elseif HOSTS[host] then
-    scheduler.use(require("freddy.host." .. host))
+    local ok, new = pcall(require, "freddy.host." .. host)
+    if not ok then
+      misuse.raise("freddy.use: the host %q cannot be used: %s", host,
+        tostring(new):match("[^\n]*"))
+    end
+    scheduler.use(new)
   elseif LATER[host] then
     misuse.raise("freddy.use: host %q is not supported by this version", host)
   else

@@ -7,6 +7,7 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 cd "$top" || exit 1
 build=${BUILD:-build}
+hosts=spec/hosts
 passed=0
 failed=0
 skipped=0
@@ -14,50 +15,80 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-case ${FLAVOUR-} in
-  asan) preload=$(${CC:-cc} -print-file-name=libasan.so) ;;
-  tsan) preload=$(${CC:-cc} -print-file-name=libtsan.so) ;;
-  *) preload= ;;
-esac
 
 skip() {
   skipped=$((skipped + 1))
   printf 'SKIP  %s\n' "$1"
 }
 
-# count LABEL STATUS: what a run has left in $work/out.
-count() {
-  total=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/out" | tail -n 1)
+has() {
+  command -v "$1" >/dev/null
+}
+
+# run LUA LABEL COMMAND...: with the tree as built for this Lua.
+run() {
+  paths="LUA_PATH=$top/lua/?.lua;$top/?.lua;; LUA_CPATH=$top/$build/$1/?.so;;"
+  label=$2
+  shift 2
+  # shellcheck disable=SC2086
+  timeout 120 env $paths "$@" > "$work/out" 2>&1 < /dev/null
+  status=$?
+  total=$(tr -d '\r' < "$work/out" |
+    grep -E '^[0-9]+ passed, [0-9]+ failed$' | tail -n 1)
   good=${total%% passed*}
   bad=${total##*, }
   bad=${bad%% failed}
-  if [ -z "$total" ] || { [ "$bad" = 0 ] && [ "$2" != 0 ]; }; then
+  if [ -z "$total" ] || { [ "$bad" = 0 ] && [ $status != 0 ]; }; then
     bad=$((${bad:-0} + 1))
-    printf 'FAIL  %s: exit %s, no good end\n' "$1" "$2"
+    printf 'FAIL  %s: exit %s, no good end\n' "$label" $status
     grep -v '^GAP ' "$work/out"
   else
     grep '^FAIL ' "$work/out"
   fi
-  sed -n "s|^GAP  |GAP   $1:|p" "$work/out"
+  sed -n "s|^GAP  |GAP   $label:|p" "$work/out"
   passed=$((passed + ${good:-0}))
   failed=$((failed + bad))
 }
 
-# each HOST MODULE: spec/hosts/HOST.lua on every Lua that has the module.
+# each HOST MODULE: HOST.lua on every Lua that has the module.
 each() {
   found=
   for lua in ${FOUND_LUAS:-lua5.4}; do
     "$lua" -e "require '$2'" >/dev/null 2>&1 || continue
     found=1
-    LUA_PATH="$top/lua/?.lua;$top/?.lua;;" \
-      LUA_CPATH="$top/$build/$lua/?.so;;" LD_PRELOAD="$preload" \
-      timeout 120 "$lua" "spec/hosts/$1.lua" > "$work/out" 2>&1
-    count "$1 on $lua" $?
+    run "$lua" "$1 on $lua" "$lua" "$hosts/$1.lua"
   done
   [ -n "$found" ] || skip "$1: no Lua here has the module $2"
 }
 
+each script string
 each luv luv
+each copas copas
+each cqueues cqueues
+
+for lua in ${FOUND_LUAS:-lua5.4}; do
+  engine=$build/$lua/examples/engine
+  ${MAKE:-make} -s --no-print-directory LUA="$lua" FLAVOUR="${FLAVOUR-}" \
+    "$engine" || failed=$((failed + 1))
+  run "$lua" "examples/engine with $lua" "$engine" "$hosts/engine.lua"
+done
+
+# These two bring a LuaJIT of their own.
+if ! [ -f "$build/luajit/freddy/core.so" ]; then
+  skip "neovim, love: freddy was not built for LuaJIT"
+else
+  if has nvim; then
+    run luajit neovim nvim --headless -u NONE -i NONE -n \
+      -c "luafile $hosts/neovim.lua" -c 'cq!'
+  else
+    skip "neovim: not installed"
+  fi
+  if has love && has xvfb-run; then
+    run luajit love env SDL_AUDIODRIVER=dummy xvfb-run -a love "$hosts/love"
+  else
+    skip "love: not installed, or xvfb-run is not"
+  fi
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -86,7 +86,7 @@ function scheduler.use(new)
   end
   host = new
   if inbox then
-    scheduler.attend()
+    scheduler.tell_host()
   end
 end
 
@@ -100,14 +100,14 @@ end
 local function begin_one()
   pending = pending + 1
   if pending == 1 and inbox then
-    scheduler.attend()
+    scheduler.tell_host()
   end
 end
 
 local function end_one()
   pending = pending - 1
   if pending == 0 and inbox then
-    scheduler.attend()
+    scheduler.tell_host()
   end
   if pending == 0 and #idlers > 0 then
     local list = idlers
@@ -219,7 +219,7 @@ function scheduler.inbox()
     end
     inbox = new
     local ok
-    ok, err = scheduler.attend()
+    ok, err = scheduler.tell_host()
     if not ok then
       inbox = nil
       return nil, err
@@ -481,7 +481,7 @@ end
 --- is an inbox.
 ---@return boolean? ok
 ---@return freddy.Error? err
-function scheduler.attend()
+function scheduler.tell_host()
   local watch = scheduler.host().watch
   if watch then
     local fd, err = open_fd()
@@ -530,9 +530,15 @@ function scheduler.may_wait(who)
     if not co or is_main then
       current = nil -- left over from an interrupt: main is in no task
     end
+    local at_work = scheduler.host()
     task = current
-    local blocked = scheduler.host().blocked
-    if blocked then
+    local blocked = at_work.blocked
+    if type(blocked) == "function" then
+      blocked = blocked()
+    end
+    if at_work.yields and not blocked then
+      return true -- in none of our tasks, whatever runs it
+    elseif blocked then
       misuse.raise("%s: %s", who, task and "a coroutine inside a task cannot "
         .. "wait in this host: wait in the task's own function, or start "
         .. "another task with freddy.spawn" or blocked)
@@ -546,12 +552,17 @@ end
 
 -- Outside of a task's own coroutine it is the host that waits.
 local function wait_by_host(entry)
+  local at_work = scheduler.host()
+  if at_work.yields then
+    at_work.wait(entry, pump)
+    return nil
+  end
   local outer = current -- a task that must not go on before this ends
   local waiting = outer and outer.waiting
   if outer then
     outer.waiting = entry
   end
-  scheduler.host().wait(entry, pump)
+  at_work.wait(entry, pump)
   if outer then
     outer.waiting = waiting
   end
@@ -586,7 +597,7 @@ local function serve_others(task)
     task.waiting = pause
     co_yield(WAIT)
     task.waiting = nil
-  elseif not current then
+  elseif not current or scheduler.host().yields then
     local give_way = scheduler.host().give_way
     if give_way then
       give_way(pump)

@@ -15,6 +15,8 @@
 ---   protect   optional: a pcall that may be waited in
 local freddy = require "freddy"
 
+local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
+
 local cases = {}
 
 local list = {}
@@ -59,7 +61,8 @@ function trial:client(options)
   for name, value in pairs(options or {}) do
     given[name] = value
   end
-  if not (given.api_key or given.token or given.auth) then
+  if not (given.api_key or given.token or given.auth
+      or given.token_provider) then
     given.api_key = self.host.env "API_KEY"
   end
   local client = freddy.assert(freddy.new(given))
@@ -138,6 +141,236 @@ case("runs twenty requests beside each other", function(t)
   t:equal(20, answered, "answers")
 end)
 
+case("renews a token once, for all who wait", function(t)
+  local tokens = t:control { mint = { session = true, expires_in = -5 } }
+  local client = t:client {
+    token = tokens.token, refresh_token = tokens.refresh_token,
+  }
+  t:beside(20, function()
+    freddy.assert(client.models:list())
+  end)
+  t:equal(1, t:counters().auth.refresh.calls, "refreshes")
+end)
+
+case("hands tokens to a function that waits", function(t)
+  local tokens = t:control { mint = { session = true, expires_in = -5 } }
+  local told
+  local client = t:client {
+    token = tokens.token, refresh_token = tokens.refresh_token,
+    on_token = function(new)
+      freddy.sleep(0.02)
+      told = new
+    end,
+  }
+  freddy.assert(client.models:list())
+  t:equal("refresh", told and told.cause, "cause")
+end)
+
+case("gets tokens from a function that sends requests", function(t)
+  local asked = 0
+  local client = t:client {
+    token_provider = function()
+      asked = asked + 1
+      local tokens = t:control { mint = { session = true } }
+      return { access_token = tokens.token, expires_in = 3600 }
+    end,
+  }
+  t:beside(5, function()
+    freddy.assert(client.models:list())
+  end)
+  t:equal(1, asked, "calls of token_provider")
+end)
+
+case("cancels a request", function(t)
+  local client = t:client()
+  local ended
+  local call = client:send({ path = "/v1/delay/60000" }, function(res, err)
+    ended = { res, err }
+  end)
+  t:eventually("the request", function()
+    local delay = t:counters().endpoints["/v1/delay/{ms}"]
+    return delay and delay.requests == 1
+  end)
+  call:cancel()
+  call:cancel()
+  t:eventually("its end", function() return ended end)
+  t:fails("cancelled", nil, ended[1], ended[2])
+end)
+
+case("cancels a task, whoever waits for it", function(t)
+  local client = t:client()
+  local own, task
+  task = freddy.spawn(function()
+    own = { client:get("/v1/delay/60000") }
+    return freddy.sleep(60)
+  end)
+  local seen
+  t.start(function()
+    seen = { task:wait() }
+  end)
+  freddy.sleep(0.02)
+  task:cancel()
+  t:eventually("the end of the wait", function() return seen end)
+  t:fails("cancelled", nil, seen[1], seen[2])
+  t:fails("cancelled", nil, own[1], own[2])
+  t:equal("cancelled", task:status(), "status")
+end)
+
+case("ends a request whose time is over", function(t)
+  local client = t:client()
+  t:fails("timeout", "total", client:get("/v1/delay/60000",
+    { timeout = 0.1 }))
+  local task = freddy.spawn(freddy.sleep, 60)
+  t:fails("timeout", "wait", task:wait(0.05))
+  task:cancel()
+end)
+
+case("tells what went wrong", function(t)
+  t:fails("unauthorized", "invalid_api_key",
+    t:client({ api_key = "not-the-right-key" }).models:list())
+  t:fails("not_found", nil, t:client():get("/v1/nothing"))
+  local nobody = t:client { base_url = "http://127.0.0.1:1" }
+  t:fails("connect", nil, nobody:get("/"))
+  t:control { fail = { path = "/v1/models", close = true } }
+  t:fails("cut", nil, t:client({ http_version = "1.1" }).models:list())
+end)
+
+case("closes a client with requests in flight", function(t)
+  local client = t:client()
+  local sent = {}
+  for i = 1, 5 do
+    client:send({ path = "/v1/delay/60000" }, function(res, err)
+      sent[i] = { res, err }
+    end)
+  end
+  local waited
+  t.start(function()
+    waited = { client:get("/v1/delay/60000") }
+  end)
+  freddy.sleep(0.05)
+  client:close()
+  client:close()
+  t:eventually("the end of all", function()
+    return #sent == 5 and waited
+  end)
+  t:fails("closed", nil, waited[1], waited[2])
+  for i = 1, 5 do
+    t:fails("closed", nil, sent[i][1], sent[i][2])
+  end
+  t:fails("closed", nil, client.models:list())
+end)
+
+case("keeps an error in a callback from everybody else", function(t)
+  local client = t:client()
+  local heard, answered = {}, nil
+  local before = freddy.on_error
+  freddy.on_error = function(err) heard[#heard + 1] = err end
+  client:send({ path = "/v1/models" }, function() error("on purpose") end)
+  freddy.spawn(function() error("at once") end)
+  client:send({ path = "/v1/models" }, function(res) answered = res end)
+  t:eventually("the answer and both errors", function()
+    return answered and #heard == 2
+  end)
+  freddy.on_error = before
+  t:equal(200, answered.status, "status")
+  t:equal("task", heard[1].kind, "kind")
+  t:equal("task", heard[2].kind, "kind")
+end)
+
+case("runs functions beside each other and takes their results", function(t)
+  local client = t:client()
+  local results, errs = freddy.all {
+    function() return client:get("/v1/delay/20") end,
+    function() return client:get("/v1/nothing") end,
+    function() return freddy.sleep(0.02) end,
+  }
+  t:equal(200, results[1].status, "the first")
+  t:equal("not_found", errs and errs[2].kind, "the second")
+  t:equal(true, results[3], "the third")
+end)
+
+case("loses nothing of a burst", function(t)
+  local client = t:client()
+  local seen, total = {}, 0
+  for i = 1, 300 do
+    client:send({ path = "/v1/models" }, function(res, err)
+      freddy.assert(res, err)
+      seen[i] = (seen[i] or 0) + 1
+      total = total + 1
+    end)
+  end
+  t:eventually("all answers", function() return total >= 300 end)
+  for i = 1, 300 do
+    t:equal(1, seen[i], "answers to one")
+  end
+end)
+
+case("keeps what waits through collections", function(t)
+  local client = t:client()
+  local running = true
+  t.start(function()
+    while running do
+      collectgarbage()
+      freddy.sleep(0.01)
+    end
+  end)
+  t:beside(10, function()
+    freddy.assert(client:get("/v1/delay/100"))
+  end)
+  running = false
+end)
+
+case("reads a body from a function, and tells of its progress", function(t)
+  local client = t:client()
+  local left, told = 20, nil
+  local res = freddy.assert(client:post("/v1/echo", {
+    body = function()
+      left = left - 1
+      return left >= 0 and ("x"):rep(5000) or nil
+    end,
+    on_progress = function(now) told = now end,
+  }))
+  t:equal(100000, res.data.body_size, "bytes")
+  t:equal(100000, told and told.sent, "progress")
+end)
+
+case("says when a function must not wait", function(t)
+  local client = t:client()
+  local message
+  freddy.assert(client:get("/v1/models", {
+    on_progress = function()
+      local _, why = pcall(freddy.sleep, 1)
+      message = why
+    end,
+  }))
+  t:equal("string", type(message), "what it raised")
+  t:equal(true, message:find("must not wait", 1, true) ~= nil, message)
+end)
+
+-- It has left the list before it is resumed by someone else than its host.
+local function resume_to_end(co)
+  local results
+  repeat
+    results = { coroutine.resume(co) }
+  until coroutine.status(co) == "dead"
+  return unpack(results)
+end
+
+case("waits in a coroutine inside, or says that it cannot", function(t)
+  local client = t:client()
+  local ok, result = resume_to_end(coroutine.create(function()
+    return client.models:list()
+  end))
+  if t.host.nested == "raises" then
+    t:equal(false, ok, "whether it waited")
+    t:equal(true, result:find("wait") ~= nil, result)
+  else
+    t:equal(true, ok, "whether it waited")
+    t:equal(5, #result.models, "models")
+  end
+  freddy.assert(client.models:list())
+end)
+
 -- --- Running them --------------------------------------------------------
 
 -- PUC Lua 5.1 cannot yield inside pcall. In a host of its own coroutines
@@ -177,6 +410,24 @@ local function run_one(host, one)
   end
   t.controller:close()
   return ok, tostring(message)
+end
+
+--- A call where nothing may wait must raise, and say what to do instead. For
+--- hosts that must not block, before their loop runs.
+---@param host table
+---@param advice string a part of the message
+---@return table result as those of cases.run
+function cases.outside(host, advice)
+  local client = freddy.assert(freddy.new {
+    base_url = host.env "BASE_URL", api_key = "unused",
+  })
+  local ok, message = pcall(function() return client.models:list() end)
+  client:close()
+  return {
+    name = "says what to do where nothing can wait",
+    ok = not ok and tostring(message):find(advice, 1, true) ~= nil,
+    message = "raised " .. tostring(message),
+  }
 end
 
 --- Run all that there is. Waits, as the host does.

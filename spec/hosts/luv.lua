@@ -12,6 +12,7 @@ local host = {
   env = function(name) return os.getenv("FY_TEST_" .. name) end,
 }
 
+local outside = cases.outside(host, "freddy.spawn")
 local ticks = ticker.new()
 local timer = uv.new_timer()
 uv.timer_start(timer, 10, 10, function() ticks:tick() end)
@@ -20,6 +21,7 @@ uv.unref(timer)
 local results
 freddy.spawn(function()
   results = cases.run(host)
+  results[#results + 1] = outside
 end)
 uv.run() -- ends by itself when no request, task or callback is left
 ticks:print()

@@ -8,7 +8,10 @@
 ---
 ---   name     string, for messages
 ---   blocked  nil, or why nothing can wait outside a task's own coroutine and
----            what to do instead: raised at the caller's line, nothing sent
+---            what to do instead: raised at the caller's line, nothing sent.
+---            Or a function that returns one of the two
+---   yields   true: `wait` gives the coroutine that calls it to a loop of the
+---            host's, and is not called in a task, nor inside one
 ---   wait     function(entry, pump): return when entry.done is true. The
 ---            pump has two functions: step() handles one event, and returns
 ---            false when there is none; idle() waits up to 50 ms for one
@@ -27,7 +30,8 @@
 ---
 ---@class freddy.Host
 ---@field name string
----@field blocked? string
+---@field blocked? string|fun(): string?
+---@field yields? boolean
 ---@field wait fun(entry: table, pump: freddy.Pump)
 ---@field wake? fun(entry: table)
 ---@field give_way? fun(pump: freddy.Pump)

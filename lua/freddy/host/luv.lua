@@ -2,30 +2,24 @@
 --- The host for loops of libuv: luv, luvit and Neovim, where it is picked by
 --- itself. The loop watches the inbox's descriptor and serves what arrives;
 --- nothing blocks, and no port is opened. In Neovim tasks and callbacks run
---- where the whole of vim.api may be used. See block.lua for the interface.
+--- where all of vim.api may be used. See block.lua for the interface.
 local BUDGET = 0.005 -- seconds of one turn of the loop that freddy may take
 local AGAIN = 10 -- milliseconds until the next try, where it could not serve
 
 local vim = rawget(_G, "vim")
-if type(vim) ~= "table" or not vim.schedule then
-  vim = nil
-end
+vim = type(vim) == "table" and vim.schedule and vim or nil
 
 local function find_uv()
   if vim then
     return vim.uv or vim.loop
   end
-  local ok, uv = pcall(require, "luv")
-  if not ok then
-    ok, uv = pcall(require, "uv") -- luvit
-  end
-  return ok and uv or error("the host luv needs the module luv", 0)
+  local ok, uv = pcall(require, "uv") -- luvit's
+  return ok and uv or require "luv"
 end
 
 local uv = find_uv()
-local handle, watched -- the handle that watches the descriptor
-local timer
-local serve -- function()
+local handle, watched -- what watches the descriptor
+local serve, timer
 local lost = {} -- of the process before a fork: not to be touched any more
 
 ---@type freddy.Host
@@ -72,31 +66,22 @@ local function serve_by(pump)
   end
 end
 
-local function forget()
-  local old = handle
-  handle, watched = nil, nil
-  return old
-end
-
 function luv.watch(fd, busy, pump)
-  if not fd then
-    local old = forget()
-    if old and not uv.is_closing(old) then
+  local old = handle
+  if fd ~= watched then
+    handle, watched = nil, fd
+    if fd and old then
+      lost[#lost + 1] = old
+    elseif old and not uv.is_closing(old) then
       uv.close(old)
     end
-    return
-  elseif watched and watched ~= fd then
-    lost[#lost + 1] = forget()
   end
-  if not handle or uv.is_closing(handle) then
-    handle, watched = assert(uv.new_poll(fd)), fd
-    serve = serve_by(pump)
+  if fd and not (handle and not uv.is_closing(handle)) then
+    handle, serve = assert(uv.new_poll(fd)), serve_by(pump)
     listen()
   end
-  if busy then
-    uv.ref(handle)
-  else
-    uv.unref(handle)
+  if handle then
+    (busy and uv.ref or uv.unref)(handle)
   end
 end
 
