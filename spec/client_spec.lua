@@ -89,6 +89,24 @@ describe("freddy.new", function()
     assert.equal("key", freddy.new { auth = "key" }.auth:status().kind)
   end)
 
+  it('with auth = "bearer" takes a key to exchange, and no token', function()
+    environment.FREDDY_JWT_TOKEN = "jwt"
+    local client, err = freddy.new { auth = "bearer" }
+    assert.is_nil(client)
+    assert.equal("missing_credentials", err.kind)
+    assert.truthy(err.message:find("FREDDY_API_KEY", 1, true))
+    local store = freddy.session_file "/tmp/session"
+    assert.is_nil(freddy.new { auth = "bearer", store = store })
+    environment.FREDDY_API_KEY = "key"
+    for _, given in ipairs { { auth = "bearer" },
+        { auth = "bearer", store = store } } do
+      assert.truthy(freddy.new(given))
+      assert.equal("key", fake.options.api_key)
+      assert.is_true(fake.options.exchange)
+      assert.is_nil(fake.options.token)
+    end
+  end)
+
   it("never shows a secret by tostring", function()
     local client = freddy.new { api_key = SECRET }
     assert.equal("freddy.client: key", tostring(client))

@@ -59,11 +59,15 @@ end
 local function read_environment(given, out)
   local name, field = "FREDDY_API_KEY", "api_key"
   local value = getenv(name)
-  if not value and given.auth ~= "key" then
+  local wants_key = given.auth == "key" or given.auth == "bearer"
+  if not value and not wants_key then
     name, field = "FREDDY_JWT_TOKEN", "token"
     value = getenv(name)
   end
-  if not value then
+  if not value and wants_key then
+    return missing("no API key was given, and the environment has no "
+      .. "FREDDY_API_KEY")
+  elseif not value then
     return missing("no API key and no token was given, "
       .. "and the environment has none")
   elseif options.check_secret(value) then
@@ -150,8 +154,8 @@ local function core_options(given)
     out.timeout = options.timeout("freddy.new", given.timeout)
   end
   if key == nil and given.token == nil and given.refresh_token == nil
-      and given.auth ~= "none" and not given.store
-      and not given.token_provider then
+      and given.auth ~= "none" and not given.token_provider
+      and (not given.store or given.auth == "bearer") then
     local ok, err = read_environment(given, out)
     if not ok then
       return nil, err
