@@ -305,6 +305,32 @@ static void closed_meanwhile(void) {
   end();
 }
 
+/* The engine ends in the middle of a renewal (`waits`: for the server's
+ * answer): what comes after it begins one anew. */
+static void engine_ends_meanwhile(int waits) {
+  freddy_session_status seen;
+  freddy_call *call;
+
+  begin(&refresh_only);
+  atomic_store(&held, waits);
+  call = start("/");
+  if (waits) {
+    EVENTUALLY(atomic_load(&refreshes) == 1);
+  }
+  freddy_shutdown();
+  fails(call, "closed", "");
+  freddy_client_status(rig.client, &seen);
+  CHECK(!seen.refreshing);
+  atomic_store(&held, 0);
+  EVENTUALLY(atomic_load(&rig.server->open) == 0);
+  many(200);
+  CHECK(atomic_load(&refreshes) <= 2);
+  freddy_client_status(rig.client, &seen);
+  CHECK_TEXT(seen.state, "fresh");
+  CHECK_INT((int)seen.refreshes, 1);
+  end();
+}
+
 static void rest(double seconds) {
   struct timespec nap = {(time_t)seconds,
                          (long)((seconds - (double)(time_t)seconds) * 1e9)};
@@ -410,6 +436,8 @@ int main(void) {
   deadline_of_its_own();
   forgotten_meanwhile();
   closed_meanwhile();
+  engine_ends_meanwhile(0);
+  engine_ends_meanwhile(1);
   lost_while_alive(0);
   lost_while_alive(1);
   masked();

@@ -508,16 +508,87 @@ static void host_does_not_listen(void) {
 static void asleep(void) {
   give(HOUR, FY_BY_REFRESH);
   CHECK_INT(ask(), FY_TOKEN_SEND);
-  fy_token_slept(&token, 2 * HOUR); /* a clock that did not count it */
+  now += 2 * HOUR; /* on a clock that counted it */
   CHECK_INT(ask(), FY_TOKEN_WAIT);
+  expect_fetch(FY_BY_REFRESH, FY_WHY_EXPIRED);
+
+  give(HOUR, FY_BY_REFRESH); /* on one that did not the server tells */
+  CHECK_INT(ask(), FY_TOKEN_SEND);
+  CHECK_INT(fy_token_rejected(&token, now, token.generation), FY_TOKEN_WAIT);
+  expect_fetch(FY_BY_REFRESH, FY_WHY_REJECTED);
 
   give(HOUR, FY_BY_REFRESH);
-  now += 2 * HOUR; /* one that did */
-  CHECK_INT(ask(), FY_TOKEN_WAIT);
+  now -= 2 * HOUR; /* one that steps back */
+  CHECK_INT(ask(), FY_TOKEN_SEND);
+  CHECK_INT(step(), FY_TOKEN_NOTHING);
+}
 
-  give(HOUR, FY_BY_REFRESH);
-  fy_token_slept(&token, -2 * HOUR); /* a wall clock that stepped back */
-  CHECK_INT(fy_token_left(&token, now), HOUR - 10 * FY_SECOND);
+/* --- Its owner ends ----------------------------------------------------- */
+
+/* In the middle of what a request began: there is no result, and whoever
+ * asks next begins anew. */
+static void check_begun_anew(int uncertain) {
+  struct fy_token_grant grant = {now, HOUR, 1};
+  uint64_t old = step_taken.ticket;
+
+  fy_token_interrupt(&token);
+  CHECK(!fy_token_is_renewing(&token));
+  CHECK(!fy_token_is_at_risk(&token));
+  CHECK_INT(fy_token_due(&token), FY_NEVER);
+  fy_token_claimed(&token, old, now, 0); /* of the past, all of them */
+  fy_token_fetched(&token, old, now, &grant);
+  CHECK(!fy_token_is_renewing(&token));
+  CHECK_INT(token.uncertain, uncertain);
+  CHECK_INT(ask(), FY_TOKEN_WAIT);
+}
+
+static void interrupted(void) {
+  give(0, FY_BY_REFRESH);
+  ask();
+  expect_fetch(FY_BY_REFRESH, FY_WHY_FIRST);
+  check_begun_anew(1); /* it may have been sent */
+  expect_fetch(FY_BY_REFRESH, FY_WHY_FIRST);
+
+  give(0, FY_BY_EXCHANGE);
+  ask();
+  step();
+  fails(FY_TOKEN_BUSY); /* a pause before the repeat */
+  check_begun_anew(0);
+
+  give(0, FY_BY_REFRESH);
+  token.has_store = 1;
+  ask();
+  CHECK_INT(step(), FY_TOKEN_CLAIM);
+  check_begun_anew(0);
+  CHECK_INT(step(), FY_TOKEN_CLAIM);
+  fy_token_claimed(&token, step_taken.ticket, now, 0);
+  CHECK_INT(step(), FY_TOKEN_FETCH);
+  fy_token_interrupt(&token);
+  CHECK_INT(step(), FY_TOKEN_RELEASE); /* for others, at once */
+  CHECK_INT(step(), FY_TOKEN_NOTHING);
+}
+
+/* What had come is not fetched again, but kept and told by the next one. */
+static void interrupted_late(void) {
+  give(0, FY_BY_REFRESH);
+  token.has_store = token.has_listener = 1;
+  ask();
+  step();
+  fy_token_claimed(&token, step_taken.ticket, now, 0);
+  step();
+  fetched(HOUR, 1);
+  CHECK_INT(step(), FY_TOKEN_SAVE);
+  fy_token_interrupt(&token);
+  CHECK(fy_token_is_at_risk(&token));
+  fy_token_saved(&token, step_taken.ticket, now); /* nobody heard of that */
+  CHECK_INT(step(), FY_TOKEN_SAVE);
+  fy_token_saved(&token, step_taken.ticket, now);
+  CHECK_INT(step(), FY_TOKEN_RELEASE);
+  fy_token_interrupt(&token);
+  CHECK_INT(step(), FY_TOKEN_TELL);
+  fy_token_interrupt(&token); /* those who listen have it in their inbox */
+  CHECK(!fy_token_is_renewing(&token));
+  CHECK_INT(ask(), FY_TOKEN_SEND);
 }
 
 static void corrected(void) {
@@ -598,6 +669,8 @@ int main(void) {
   released_by_a_logout();
   host_does_not_listen();
   asleep();
+  interrupted();
+  interrupted_late();
   corrected();
   renewed_by_hand();
   steady_load();

@@ -261,11 +261,11 @@ static void do_something(struct world *w) {
     give(w);
   } else if (what < 97) {
     log_out(w);
+  } else if (what < 98 && chance(w, 50)) {
+    w->flying = 0;
+    fy_token_interrupt(&w->token);
   } else if (what < 98) {
-    fy_time asleep = up_to(w, 2 * w->life);
-
-    w->true_end -= asleep;
-    fy_token_slept(&w->token, asleep);
+    w->now += up_to(w, 2 * w->life); /* asleep, on a clock that counts it */
   } else {
     fy_token_renew(&w->token, w->now);
   }

@@ -200,6 +200,8 @@ void fy_credential_ask_host(struct fy_credential *credential,
 void fy_credential_tell_host(struct fy_credential *credential,
                              const struct fy_token_step *step);
 void fy_credential_heard(struct fy_credential *credential);
+/* No answer of the host's is wanted any more. */
+void fy_credential_unask_host(struct fy_credential *credential);
 void fy_credential_announce_now(struct fy_engine *engine,
                                 struct fy_credential *credential);
 void fy_credential_patience_fire(struct fy_timer *timer, fy_time now);

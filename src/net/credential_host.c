@@ -91,6 +91,13 @@ void fy_credential_ask_host(struct fy_credential *credential,
   }
 }
 
+void fy_credential_unask_host(struct fy_credential *credential) {
+  if (credential->ask_ticket) {
+    fy_listeners_unask(credential);
+  }
+  credential->ask_ticket = credential->tell_ticket = 0;
+}
+
 void fy_credential_patience_fire(struct fy_timer *timer, fy_time now) {
   struct fy_credential *credential =
       (struct fy_credential *)((char *)timer -

@@ -30,10 +30,23 @@ static void timer_fire(struct fy_timer *timer, fy_time now) {
   fy_credential_run(credential);
 }
 
+/* Nothing that it has begun will have a result. */
+static void interrupt(struct fy_credential *credential) {
+  struct fy_token_step step;
+
+  fy_token_interrupt(&credential->token);
+  if (!fy_token_is_renewing(&credential->token)) {
+    fy_token_step(&credential->token, &step);
+    fy_store_step(credential, &step); /* gives a claim back */
+  }
+  fy_credential_unask_host(credential);
+  fy_credential_publish(credential);
+}
+
 static void orphan(struct fy_credential *credential) {
   struct fy_engine *engine = credential->engine;
 
-  fy_store_publish(credential, 0);
+  interrupt(credential);
   fy_timers_unset(&engine->timers, &credential->timer);
   fy_timers_unset(&engine->timers, &credential->linger);
   fy_timers_unset(&engine->timers, &credential->patience);
@@ -56,8 +69,10 @@ static void linger_fire(struct fy_timer *timer, fy_time now) {
       (struct fy_credential *)((char *)timer -
                                offsetof(struct fy_credential, linger));
 
-  (void)now;
-  if (fy_credential_expire(credential)) {
+  if (fy_token_is_renewing(&credential->token)) {
+    fy_timers_set(&credential->engine->timers, timer,
+                  fy_clock_add(now, FY_SECOND)); /* what comes is to be kept */
+  } else if (fy_credential_expire(credential)) {
     orphan(credential);
   }
 }
@@ -83,6 +98,7 @@ int fy_credential_adopt(struct fy_engine *engine,
     engine->credentials->prev = credential;
   }
   engine->credentials = fy_credential_ref(credential);
+  fy_store_adopted(credential);
   return FREDDY_OK;
 }
 

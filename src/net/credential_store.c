@@ -126,12 +126,36 @@ void fy_store_expect(const struct fy_credential *credential) {
   }
 }
 
+static void blame(struct fy_credential *credential, const freddy_error *why) {
+  credential->why = *why;
+  pthread_mutex_lock(&credential->lock);
+  memcpy(credential->last_error, why->message, sizeof(why->message));
+  pthread_mutex_unlock(&credential->lock);
+}
+
+static int is_over(struct fy_keep *keep) {
+  return keep->busy && atomic_exchange(&keep->over, 0);
+}
+
+static void heed_user(struct fy_credential *credential) {
+  struct fy_keep *user = &credential->keep[OF_USER];
+
+  if (is_over(user)) {
+    user->busy = 0;
+    if (user->job.result == FY_SESSION_FAILED) {
+      blame(credential, &user->job.error);
+    }
+    fy_session_clear(&user->job.session);
+  }
+}
+
 static void by_user(struct fy_credential *credential, int clears) {
   struct fy_keep *keep = &credential->keep[OF_USER];
 
   if (!credential->store) {
     return;
   }
+  heed_user(credential); /* it may have ended while no engine ran */
   if (keep->busy) {
     credential->clear_due |= clears;
     fy_at_risk_drop(FY_RISK_STORED); /* what is under way counts, too */
@@ -156,13 +180,6 @@ void fy_store_clear(struct fy_credential *credential) {
 }
 
 /* --- Hearing ------------------------------------------------------------ */
-
-static void blame(struct fy_credential *credential, const freddy_error *why) {
-  credential->why = *why;
-  pthread_mutex_lock(&credential->lock);
-  memcpy(credential->last_error, why->message, sizeof(why->message));
-  pthread_mutex_unlock(&credential->lock);
-}
 
 static void adopt(struct fy_credential *credential, const struct fy_keep *keep,
                   fy_time now) {
@@ -231,26 +248,15 @@ static void heed(struct fy_credential *credential, struct fy_keep *keep) {
   }
 }
 
-static int is_over(struct fy_keep *keep) {
-  return keep->busy && atomic_exchange(&keep->over, 0);
-}
-
 void fy_store_heed(struct fy_credential *credential) {
   struct fy_keep *clock = &credential->keep[OF_CLOCK];
-  struct fy_keep *user = &credential->keep[OF_USER];
   struct fy_token_step next = clock->next;
 
-  if (is_over(user)) {
-    user->busy = 0;
-    if (user->job.result == FY_SESSION_FAILED) {
-      blame(credential, &user->job.error);
-    }
-    fy_session_clear(&user->job.session);
-    if (credential->clear_due) {
-      credential->clear_due = 0;
-      fy_store_expect(credential);
-      fy_store_clear(credential);
-    }
+  heed_user(credential);
+  if (credential->clear_due && !credential->keep[OF_USER].busy) {
+    credential->clear_due = 0;
+    fy_store_expect(credential);
+    fy_store_clear(credential);
   }
   if (is_over(clock)) {
     clock->busy = 0;
@@ -264,6 +270,14 @@ void fy_store_heed(struct fy_credential *credential) {
   }
   if (credential->engine) {
     fy_credential_run(credential);
+  }
+}
+
+void fy_store_adopted(struct fy_credential *credential) {
+  if (atomic_load(&credential->keep[OF_CLOCK].over) ||
+      atomic_load(&credential->keep[OF_USER].over)) {
+    fy_engine_post(credential->engine, &credential->post,
+                   FY_CREDENTIAL_STORED);
   }
 }
 

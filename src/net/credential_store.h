@@ -49,6 +49,9 @@ void fy_store_clear(struct fy_credential *credential);
 /* Jobs are done. */
 void fy_store_heed(struct fy_credential *credential);
 
+/* An engine runs it now: jobs may have ended while none did. */
+void fy_store_adopted(struct fy_credential *credential);
+
 /* Seconds since 1970. Any thread. */
 double fy_store_wall_now(void);
 

@@ -183,13 +183,6 @@ void fy_token_revoke(struct fy_token *token) {
   token->revoked = 1;
 }
 
-void fy_token_slept(struct fy_token *token, fy_time asleep) {
-  if (asleep > 0 && token->has_token) {
-    token->stale_at -= asleep;
-    token->dead_at -= asleep;
-  }
-}
-
 /* --- From requests ------------------------------------------------------ */
 
 /* Nothing left to renew a dead token with: by whose word? */
@@ -428,6 +421,17 @@ void fy_token_saved(struct fy_token *token, uint64_t ticket, fy_time now) {
 void fy_token_told(struct fy_token *token, uint64_t ticket, fy_time now) {
   (void)now;
   if (is_current(token, ticket, TELL)) {
+    end_renewal(token);
+  }
+}
+
+void fy_token_interrupt(struct fy_token *token) {
+  token->uncertain |= token->phase == FETCH && token->begun &&
+                      best_means(token) == FY_BY_REFRESH;
+  token->ticket++;
+  if (token->phase == SAVE || (token->phase == TELL && !token->begun)) {
+    token->begun = 0;
+  } else {
     end_renewal(token);
   }
 }

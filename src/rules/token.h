@@ -136,9 +136,6 @@ void fy_token_revoke(struct fy_token *token);
  * is, unless something is under way. */
 void fy_token_announce(struct fy_token *token, fy_time now);
 
-/* The machine slept for so long, and the clock did not count it. */
-void fy_token_slept(struct fy_token *token, fy_time asleep);
-
 /* A request is about to be sent. `waits`: it has waited for this renewal, and
  * is not let go before the host was told. May begin a renewal. */
 enum fy_token_answer fy_token_ask(struct fy_token *token, fy_time now,
@@ -188,6 +185,10 @@ void fy_token_not_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
 
 void fy_token_saved(struct fy_token *token, uint64_t ticket, fy_time now);
 void fy_token_told(struct fy_token *token, uint64_t ticket, fy_time now);
+
+/* Its owner ends: what was begun will have no result. The next owner begins a
+ * renewal anew, and saves and tells what had come already. */
+void fy_token_interrupt(struct fy_token *token);
 
 /* 1 while a renewal that brought a token is being saved and told. */
 int fy_token_is_settled(const struct fy_token *token);
