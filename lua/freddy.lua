@@ -62,9 +62,9 @@ local freddy = {
 ---  as `require "cjson"`
 
 --- Make a client. Without a credential among the options, FREDDY_API_KEY is
---- used, else FREDDY_JWT_TOKEN (not where `auth` asks for a key), and with them
---- FREDDY_BASE_URL and FREDDY_CA_FILE where those options are absent; empty
---- ones count as unset.
+--- used, else FREDDY_JWT_TOKEN (not where `auth` asks for a key), and with
+--- them FREDDY_BASE_URL and FREDDY_CA_FILE where those options are absent;
+--- empty ones count as unset.
 --- Does no network I/O and never waits. Raises on misuse.
 ---@param options? freddy.Options
 ---@return freddy.Client? client

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A simulator drives the token clockwork with random schedules: requests,
  * answers that are slow, lost, refused or garbage, rotation, stores, users
- * that log out and in, machines that sleep. After every event it checks what
- * must never break. A failure prints its seed; FY_SEED=N runs that one. */
+ * that log out and in, machines that sleep, engines that end. After every
+ * event it checks what must never break. A failure prints its seed; FY_SEED=N
+ * runs that one. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -292,7 +293,7 @@ static void step(struct world *w) {
   if (event_at <= request_at && event_at <= due) {
     struct event event = w->events[first];
 
-    w->now = event.at;
+    w->now = event.at > w->now ? event.at : w->now; /* it slept */
     w->events[first] = w->events[--w->event_count];
     arrive(w, &event);
   } else if (due <= request_at) {
@@ -316,7 +317,7 @@ static void settle_down(struct world *w) {
     if (first >= 0 && w->events[first].at <= due) {
       struct event event = w->events[first];
 
-      w->now = event.at;
+      w->now = event.at > w->now ? event.at : w->now; /* it slept */
       w->events[first] = w->events[--w->event_count];
       arrive(w, &event);
     } else if (due != FY_NEVER) {
