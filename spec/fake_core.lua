@@ -188,6 +188,10 @@ function Client:start(inbox, id, request)
   return new_call(inbox, id, at, answer)
 end
 
+function Client:listen(inbox, id)
+  return new_call(inbox, id, nil, {})
+end
+
 function Client:close()
   self.closed = true
 end
@@ -209,7 +213,7 @@ function Client:status()
   local kind, tail = self:credential()
   return {
     kind = kind, tail = tail, state = kind == "none" and "empty" or "fresh",
-    refreshing = false, refreshes = 0,
+    refreshing = false, refreshes = 0, saving = false,
   }
 end
 

@@ -19,7 +19,10 @@ before_each(function()
 end)
 after_each(function()
   util.finish()
-  os.execute("rm -r " .. folder)
+  helper.eventually(function() -- what was forgotten is being cleared
+    return os.execute("rm -r " .. folder .. " 2>/dev/null")
+      and not os.rename(folder, folder)
+  end)
 end)
 
 local function store()
@@ -78,6 +81,12 @@ local function log_in(life)
     refresh_token = tokens.refresh_token, expires_in = life or 0.001 })
   helper.eventually(content)
   return client, tokens
+end
+
+-- Something that no session can be saved over.
+local function in_the_way()
+  assert(os.execute(("cd %s && { [ ! -e session ] || mv session old; } "
+    .. "&& mkdir session"):format(folder)))
 end
 
 describe("a session file", function()
@@ -178,6 +187,118 @@ describe("a session file", function()
     assert.matches("session", err.message)
     assert(err.retry_after > 0)
     assert.equal(0, book("refresh").calls)
+  end)
+
+  it("that cannot take a new token is heard of, and requests go on", function()
+    local client = log_in()
+    helper.control { delay = { path = REFRESH, hold = "refresh" } }
+    local heard = {}
+    freddy.on_error = function(err)
+      heard[#heard + 1] = err
+    end
+    finally(function()
+      freddy.on_error = nil
+    end)
+    local tasks = util.start(client, 3)
+    util.reading(REFRESH)
+    in_the_way()
+    helper.control { release = "refresh" }
+    util.all_good(tasks)
+    freddy.poll()
+    assert.equal(1, #heard)
+    assert.equal("auth/store_failed", heard[1].kind .. "/" .. heard[1].reason)
+    helper.documented(heard[1])
+    assert.matches(folder, heard[1].message, 1, true)
+    assert.is_string(heard[1].hint)
+    assert.equal(heard[1].message, client.auth:status().last_error)
+    assert.equal("fresh", client.auth:status().state)
+    right(client)
+    assert.equal(1, book("refresh").calls)
+    freddy.poll()
+    assert.equal(1, #heard)
+  end)
+
+  it("that cannot take it is heard of at the end of a script", function()
+    log_in()
+    helper.control { delay = { path = REFRESH, ms = 100 } }
+    local output, status = helper.script(script(([[
+      freddy.spawn(function() client:get "/v1/echo" end)
+      while not client.auth:status().refreshing do freddy.poll(0.001) end
+      while client.auth:status().state == "claiming" do freddy.poll(0.001) end
+      os.execute "cd %s && mv session old && mkdir session"
+    ]]):format(folder)))
+    assert.matches("^freddy: the session file .* no regular file", output)
+    assert.is_nil(output:find("traceback", 1, true))
+    assert.equal(0, status)
+  end)
+
+  it("that cannot take a login makes that fail, but there it is", function()
+    in_the_way()
+    local client = make { auth = "none", store = store() }
+    local challenge = assert(client.auth:login {
+      email_or_username = helper.email, password = helper.password })
+    local res, err = client.auth:verify {
+      email_key = challenge.email_key, verification_code = 4821 }
+    assert.is_nil(res)
+    assert.equal("auth/store_failed", err.kind .. "/" .. err.reason)
+    assert.matches("^logged in, but the session file ", err.message)
+    assert.equal("session", client.auth:status().kind)
+    right(client)
+    freddy.poll() -- nobody else hears of it: nothing on standard error
+  end)
+
+  it("that cannot take tokens that are given is heard of", function()
+    in_the_way()
+    local heard
+    freddy.on_error = function(err)
+      heard = err
+    end
+    finally(function()
+      freddy.on_error = nil
+    end)
+    local tokens = helper.session {}
+    local client = make { auth = "none", store = store() }
+    assert.is_true(client.auth:set_token {
+      refresh_token = tokens.refresh_token })
+    helper.eventually(function()
+      return heard
+    end)
+    assert.equal("store_failed", heard.reason)
+  end)
+
+  it("that cannot forget makes a logout fail, after it is one", function()
+    local client = log_in(3600)
+    assert(os.execute("chmod 644 " .. folder .. "/session"))
+    local ok, err = client.auth:logout()
+    assert.is_nil(ok)
+    assert.equal("auth/store_failed", err.kind .. "/" .. err.reason)
+    assert.matches("^logged out, but the session file ", err.message)
+    assert.equal(1, book("logout").grants)
+    fails(client, "missing_credentials", nil)
+    assert.is_string(content().refresh_token)
+  end)
+
+  it("has forgotten when a logout returns", function()
+    local client = log_in(3600)
+    assert.is_true(client.auth:logout())
+    assert.is_nil(content().refresh_token)
+  end)
+
+  it("tells on_token what another process had", function()
+    local _, tokens = log_in(3600)
+    local seen = {}
+    local client = make { auth = "none", store = store(),
+      on_token = function(new)
+        seen[#seen + 1] = new or "logged out"
+      end }
+    right(client)
+    assert.equal(1, #seen)
+    assert.equal("refresh", seen[1].cause)
+    assert.equal(tokens.token, seen[1].access_token)
+    assert.equal(tokens.refresh_token, seen[1].refresh_token)
+    assert(seen[1].expires_in > 3500 and seen[1].expires_in <= 3600)
+    right(client)
+    assert.equal(1, #seen)
   end)
 
   it("is an option's value, and nothing else is", function()

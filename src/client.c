@@ -190,7 +190,7 @@ static int set_session(struct freddy_client *client, const char *access,
     if (rc != FREDDY_OK) {
       rc = fy_error_nomem(err);
     } else if (anew) {
-      fy_credential_keep(credential);
+      fy_credential_keep(credential, 0);
     }
     fy_credential_unref(credential);
   }

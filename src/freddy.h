@@ -218,8 +218,9 @@ typedef struct freddy_session_status {
   int refreshing;    /* 1 while a renewal is under way */
   uint64_t refreshes;
   char tail[5];         /* as freddy_client_credential's */
-  char last_error[232]; /* of the last renewal that failed; "" after one that
-                           did not */
+  int saving;           /* 1 while its store is to get something */
+  char last_error[232]; /* of the last renewal or save that failed; "" after a
+                           renewal that did not */
 } freddy_session_status;
 
 /* How the credential stands. Never blocks, and never holds a secret. */
@@ -280,6 +281,8 @@ typedef enum freddy_event_type {
   FREDDY_NEED_BODY,  /* calls with a reader: answer with its next bytes */
   FREDDY_NEW_TOKENS, /* listeners: the session has new tokens, or was ended */
   FREDDY_NEED_TOKEN, /* listeners that provide: answer with new tokens */
+  FREDDY_NOT_KEPT,   /* listeners: what the session has now is not in its
+                        store */
   FREDDY_READY,      /* calls with `pull`: freddy_call_next has something */
   FREDDY_DONE        /* the last one, always, exactly once */
 } freddy_event_type;
@@ -322,6 +325,8 @@ typedef struct freddy_event {
   /* FREDDY_NEED_TOKEN: the question to answer, and "first", "expiring",
    * "expired" or "rejected" (static). */
   const char *why;
+  /* FREDDY_NOT_KEPT: FREDDY_EAUTH, store_failed; borrowed as `data` is. */
+  const freddy_error *failure;
   /* FREDDY_PROGRESS: bytes of the bodies so far; a total is -1 while unknown.
    * `received` counts what a 2xx answer has on the wire, before decoding, as
    * its total does. Neither steps back, whatever is repeated; the last event
@@ -498,8 +503,10 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
 
 /* All zero: renew now, within the usual total. */
 typedef struct freddy_renewal {
-  int settle;     /* 1: renew nothing, only wait until no renewal is under way
-                     and its tokens were told */
+  int settle;     /* 1: renew nothing, only wait until no renewal is under way,
+                     its tokens were told, and those of a login are kept */
+  int forget;     /* 1: instead of all that, do what freddy_client_forget does,
+                     and wait until the store has forgotten, too */
   double timeout; /* seconds; 0: 600, negative: none */
   void *user;     /* given back in every event */
 } freddy_renewal;
@@ -508,7 +515,9 @@ typedef struct freddy_renewal {
  * renewal is under way joins it. The call ends (FREDDY_DONE) with status 0:
  * without error when there is a new token, else as a request would that waits
  * for one: FREDDY_EAUTH with reason session_expired, refresh_failed (during
- * the pause after a failure at once) or no_session, FREDDY_ETIMEOUT... The
+ * the pause after a failure at once) or no_session, FREDDY_ETIMEOUT... With
+ * `settle` or `forget`: store_failed, when the store could not take what
+ * freddy_client_install or set_session gave, or has still got it. The
  * call's end does not end the renewal. Never blocks. Returns as freddy_start
  * does. */
 FREDDY_API FREDDY_MUST_CHECK int freddy_start_renewal(
@@ -561,14 +570,16 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_client_install(
 typedef struct freddy_listener {
   int tokens;   /* 1: FREDDY_NEW_TOKENS */
   int provides; /* 1: FREDDY_NEED_TOKEN; see freddy_options.provider */
+  int failures; /* 1: FREDDY_NOT_KEPT */
   void *user;   /* given back in every event */
 } freddy_listener;
 
 /* Listen to what becomes of the client's session: a call that sends nothing.
  * It ends with FREDDY_ECLOSED when the client is closed, or is cancelled.
  *
- * FREDDY_NEW_TOKENS comes when tokens were exchanged, renewed, provided or
- * taken from a login (freddy_client_install), and on freddy_client_forget.
+ * FREDDY_NEW_TOKENS comes when tokens were exchanged, renewed, provided, taken
+ * from a login (freddy_client_install) or found in the store, where another
+ * process had left them ("refresh"); and on freddy_client_forget.
  * Everyone hears it who listens to a client that has this session. Until all
  * have answered, but at most 5 seconds, requests that wait for the token go on
  * waiting; others may be sent with it already.
@@ -576,6 +587,10 @@ typedef struct freddy_listener {
  * FREDDY_NEED_TOKEN comes when a client made with `provider` needs a token,
  * to its first listener that provides; when no answer comes within
  * timeouts.auth, or no listener is there, that is a failure.
+ *
+ * FREDDY_NOT_KEPT comes when the store of freddy_options could not take what a
+ * renewal brought or freddy_client_set_session gave: that is in memory only,
+ * and requests go on with it.
  *
  * Starts no engine. Never blocks. Returns FREDDY_OK, FREDDY_ECLOSED,
  * FREDDY_EFORKED, FREDDY_ENOMEM. */

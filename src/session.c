@@ -43,7 +43,7 @@ static int install(freddy_client *client, const struct freddy_call *call,
   fy_credential_ref(credential);
   rc = fy_client_set_session(client, credential);
   if (rc == FREDDY_OK) {
-    fy_credential_keep(credential);
+    fy_credential_keep(credential, 1);
     fy_credential_announce(credential, cause);
   }
   fy_credential_unref(credential);

@@ -487,7 +487,14 @@ int freddy_start_renewal(freddy_client *client, freddy_inbox *inbox,
   call->client = fy_client_ref(client);
   call->ask.renewal = how->settle ? FY_RENEW_SETTLE : FY_RENEW_NOW;
   call->ask.total = pick_time(how->timeout, 0, DEFAULT_TOTAL);
+  if (how->forget) {
+    call->ask.renewal = FY_RENEW_FORGET;
+    call->session = fy_client_session(client);
+  }
   rc = launch(call, client, inbox, err);
+  if (how->forget && rc == FREDDY_OK) {
+    freddy_client_forget(client);
+  }
   if (rc == FREDDY_OK) {
     *out = call;
   } else {

@@ -18,6 +18,7 @@ local PATHS = {
 
 local DEFAULT_TIMEOUT = 30
 local TOLD_WITHIN = 6 -- the core gives on_token 5 seconds
+local KEPT_WITHIN = 5
 
 ---@class freddy.Auth
 ---@field package client freddy.Client
@@ -167,6 +168,21 @@ local function ask(self, who, name, given, more)
     or "POST", self.paths[name], given, more)
 end
 
+-- There is a new session. It is told and kept before this returns; where it
+-- could not be kept, it is there all the same, but its user has to know.
+local function installed(client, res)
+  client.key_function = nil
+  if not (client.on_token or client.store) then
+    return res
+  end
+  local ok, err = listener.renew(client, "settle", TOLD_WITHIN)
+  if not ok and err.reason == "store_failed" then
+    err.message = "logged in, but " .. client.redact(err.message)
+    return nil, err
+  end
+  return res
+end
+
 -- The same for a public one: what is given is the body, with a secret in it.
 -- The answer may hold tokens (`install`), which stay in C.
 local function ask_publicly(self, who, name, given, secret, install)
@@ -176,10 +192,7 @@ local function ask_publicly(self, who, name, given, secret, install)
   if not res then
     return nil, err
   elseif install.installed then
-    self.client.key_function = nil
-    if self.client.on_token then -- it is told before this returns
-      listener.renew(self.client, false, TOLD_WITHIN)
-    end
+    return installed(self.client, res)
   end
   return res
 end
@@ -253,7 +266,8 @@ end
 ---  device_information: table? } a string may have blanks around its 4 digits
 ---@return table? answer the server's, tokens left out: `user`...
 ---@return freddy.Error? err invalid (verification_code: not 4 digits, and
----  nothing was sent)...
+---  nothing was sent), auth (store_failed: there is a session, but the store
+---  could not keep it)...
 function methods:verify(given)
   local who = "client.auth:verify"
   misuse.check_self(self, Auth, who)
@@ -333,9 +347,24 @@ function methods:refresh()
   end
   local ok, err = scheduler.may_wait(who)
   if ok then
-    ok, err = listener.renew(self.client, true, self.timeout)
+    ok, err = listener.renew(self.client, "now", self.timeout)
   end
   return ok, err
+end
+
+-- Here, at once; and wait until the store has forgotten it, too.
+local function forget(client)
+  local err
+  if client.store then
+    local _
+    _, err = listener.renew(client, "forget", KEPT_WITHIN)
+  end
+  client.core:forget()
+  if err and err.reason == "store_failed" then
+    err.message = "logged out, but " .. client.redact(err.message)
+    return nil, err
+  end
+  return true
 end
 
 --- End the session: at the server, and then here, whether the server could be
@@ -343,7 +372,7 @@ end
 --- clients that share the session.
 ---@return boolean? ok
 ---@return freddy.Error? err why the server could not be told; auth
----  (no_session), and nothing is changed
+---  (store_failed: the store still has it; no_session: nothing is changed)
 function methods:logout()
   local who = "client.auth:logout"
   misuse.check_self(self, Auth, who)
@@ -354,11 +383,11 @@ function methods:logout()
   local res, err = ask(self, who, "logout", {
     headers = { ["Content-Type"] = "application/json" },
   }, { refresh_token = true })
-  client.core:forget()
+  local forgotten, problem = forget(client)
   if not res then
     return nil, err
   end
-  return true
+  return forgotten, problem
 end
 
 --- Ask the server whether the client's credential is good.
@@ -384,7 +413,7 @@ end
 ---@field expires_in? number seconds until a session's token is given up
 ---@field refreshing boolean whether it is being renewed
 ---@field refreshes integer how often it was renewed
----@field last_error? string why that failed the last time
+---@field last_error? string why that, or keeping it, failed the last time
 ---@field tail string the last 4 characters of one that has 20 or more, else ""
 
 --- What credential the client has. Never the secret itself, never waits.
@@ -392,6 +421,7 @@ end
 function methods:status()
   misuse.check_self(self, Auth, "client.auth:status")
   local status = self.client.core:status()
+  status.saving = nil -- about its store, and nobody's concern
   if self.client.key_function then
     status.kind, status.tail, status.state = "key", "", "fresh"
   end

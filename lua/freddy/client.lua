@@ -33,6 +33,7 @@ local client = {}
 ---@field package on_token? fun(tokens: freddy.Tokens?)
 ---@field package on_retry? fun(retry: freddy.Retry)
 ---@field package token_provider? fun(why: string): table
+---@field package store? freddy.SessionFile
 ---@field package listening? table the entry of its listener
 ---@field package exit_wait number
 ---@field package total number the usual limit, in seconds
@@ -263,7 +264,7 @@ local function drain(self, entry, started)
   local total = entry.timeout and entry.timeout.total or self.total
   local left = total - (core.now() - started)
   if (left > 0 or total < 0) and listener.is_busy(self) then
-    listener.renew(self, false, total < 0 and total or left)
+    listener.renew(self, "settle", total < 0 and total or left)
   end
 end
 
@@ -584,6 +585,7 @@ function client.new(given)
     key_function = type(given.api_key) == "function" and given.api_key or nil,
     on_token = given.on_token, token_provider = given.token_provider,
     on_retry = given.on_retry,
+    store = given.store,
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
     redact = function(text)

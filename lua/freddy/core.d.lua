@@ -187,25 +187,27 @@ function client:set_credential(kind, secret) end
 ---@return freddy.core.Error? err
 function client:set_session(access, refresh, expires_in) end
 
---- Renew the session, or only wait for what is under way. The call ends with
---- status 0. Never waits.
+--- Renew the session; or only wait for what is under way; or forget it and
+--- wait until its store has. The call ends with status 0. Never waits.
 ---@param inbox freddy.core.Inbox
 ---@param id integer
----@param settle boolean
+---@param how? "now"|"settle"|"forget"
 ---@param timeout? number seconds; nil: 600, negative: none
 ---@return freddy.core.Call? call
 ---@return freddy.core.Error? err
-function client:renew(inbox, id, settle, timeout) end
+function client:renew(inbox, id, how, timeout) end
 
---- Listen to what becomes of the session: events "token" and "need_token".
+--- Listen to what becomes of the session: events "token", "need_token" and
+--- "not_kept" (with a freddy.core.Error).
 --- Starts nothing, never waits.
 ---@param inbox freddy.core.Inbox
 ---@param id integer
 ---@param tokens boolean
 ---@param provides boolean
+---@param failures? boolean
 ---@return freddy.core.Call? call
 ---@return freddy.core.Error? err
-function client:listen(inbox, id, tokens, provides) end
+function client:listen(inbox, id, tokens, provides, failures) end
 
 --- Use the session in the answer of `call`, and mask its tokens there: before
 --- the answer is looked at.
@@ -225,6 +227,7 @@ function client:forget() end
 ---@field tail string
 ---@field refreshing boolean
 ---@field refreshes integer
+---@field saving boolean whether the store is to get something
 ---@field expires_in? number
 ---@field last_error? string
 

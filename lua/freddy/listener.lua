@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- The functions that a client's session calls: on_token, token_provider.
---- Each call of one is a task of its own, which may wait.
+--- Each call of one is a task of its own, which may wait. And what its store
+--- could not keep.
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
@@ -68,6 +69,11 @@ end
 
 local function on_event(entry, event, question, what)
   local client = entry.client
+  if event == "not_kept" then
+    local err = errors.from_core(question)
+    err.message = client.redact(err.message)
+    return task.report(err)
+  end
   local hook = { call = entry.call, question = question,
     redact = client.redact }
   if event == "token" then
@@ -100,15 +106,15 @@ local function set_sentinel()
   end
 end
 
---- Listen, where the client has something to hear with and does not yet do
---- so. Starts nothing, never waits.
+--- Listen, where the client has something to hear and does not yet do so.
+--- Starts nothing, never waits.
 ---@param client freddy.Client
 ---@return boolean? ok
 ---@return freddy.Error? err
 function listener.ensure(client)
   local old = client.listening
   if old and not old.done
-      or not (client.on_token or client.token_provider) then
+      or not (client.on_token or client.token_provider or client.store) then
     return true
   end
   local box, err = scheduler.inbox()
@@ -119,7 +125,7 @@ function listener.ensure(client)
   local entry = { client = client, on_event = on_event,
     on_done = function() end }
   entry.call, err = client.core:listen(box, id, client.on_token ~= nil,
-    client.token_provider ~= nil)
+    client.token_provider ~= nil, client.store ~= nil)
   if not entry.call then
     return nil, errors.from_core(err)
   end
@@ -131,22 +137,23 @@ end
 
 -- --- Waiting until all is told -------------------------------------------
 
---- Wait until no renewal is under way and its tokens were told. Only after
---- scheduler.may_wait; `force`: have a new token first.
+--- Wait for the client's session. Only after scheduler.may_wait.
 ---@param client freddy.Client
----@param force boolean
+---@param how "now"|"settle"|"forget" now: have a new token; settle: until no
+---  renewal is under way, its tokens were told, and those of a login are kept;
+---  forget: log out here, and until the store has forgotten, too
 ---@param timeout number seconds
 ---@param wait? fun(entry: table, seconds: number): boolean? instead of
 ---  scheduler.await; true when it gave up
 ---@return boolean? ok
 ---@return freddy.Error? err
-function listener.renew(client, force, timeout, wait)
+function listener.renew(client, how, timeout, wait)
   local box, err = scheduler.inbox()
   if not box then
     return nil, err
   end
   local id, entry = scheduler.next_id(), {}
-  entry.call, err = client.core:renew(box, id, not force, timeout)
+  entry.call, err = client.core:renew(box, id, how, timeout)
   if not entry.call then
     return nil, errors.from_core(err)
   end
@@ -179,8 +186,14 @@ function listener.is_busy(client)
   return status ~= nil and status.refreshing
 end
 
---- Wait for all clients of this state whose on_token is still to be told, for
---- as long as their exit_wait allows.
+-- Or kept: a failure is to be heard of.
+local function is_saving(client)
+  local status = client.store and client.core:status()
+  return status and status.saving
+end
+
+--- Wait for all clients of this state whose on_token is still to be told, or
+--- whose store is to get something, for as long as their exit_wait allows.
 ---@param wait? fun(entry: table, seconds: number): boolean? instead of
 ---  scheduler.await; true when it gave up
 ---@return boolean waited
@@ -191,14 +204,15 @@ function listener.settle_all(wait)
   -- a loop once it has compiled it.
   local client = next(clients)
   while client do
-    if client.exit_wait > 0 and listener.is_busy(client) then
+    if client.exit_wait > 0
+        and (listener.is_busy(client) or is_saving(client)) then
       busy[#busy + 1] = client
     end
     client = next(clients, client)
   end
   for i = 1, #busy do
     waited = true
-    listener.renew(busy[i], false, busy[i].exit_wait, wait)
+    listener.renew(busy[i], "settle", busy[i].exit_wait, wait)
   end
   return waited
 end

@@ -57,7 +57,8 @@ local function note_unseen(one)
 end
 
 local function to_stderr(err)
-  local text = "freddy: error in a task: " .. err.message .. "\n"
+  local text = (err.kind == "auth" and "freddy: "
+    or "freddy: error in a task: ") .. err.message .. "\n"
   local trace = err.details and err.details.traceback
   if trace then
     text = text .. trace .. "\n"
@@ -121,6 +122,13 @@ local function failure(self, cause)
       spawned_at = origin and task.redact((origin:gsub(": $", ""))) or nil,
     },
   })
+end
+
+--- Let freddy.on_error hear of an error that belongs to no call, at the next
+--- step.
+---@param err freddy.Error
+function task.report(err)
+  unseen[#unseen + 1] = { err = err }
 end
 
 --- Run a function of the user's that must not wait. What it raises is

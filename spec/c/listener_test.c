@@ -60,7 +60,7 @@ static const freddy_options provider = {.provider = 1, .timeout = {.auth = 5}};
 
 static freddy_call *listen_to(freddy_client *client, int tokens, int provides,
                               int *user) {
-  freddy_listener how = {tokens, provides, user};
+  freddy_listener how = {.tokens = tokens, .provides = provides, .user = user};
   freddy_call *call = NULL;
 
   CHECK_INT(freddy_listen(client, rig.inbox, &how, &call, NULL), FREDDY_OK);
@@ -159,7 +159,7 @@ static void told_of_logout(void) {
 static void ends_with_its_client(void) {
   freddy_event event;
   freddy_call *one, *other;
-  freddy_listener how = {1, 0, NULL};
+  freddy_listener how = {.tokens = 1};
   freddy_call *none = NULL;
 
   begin(&session);
@@ -328,7 +328,7 @@ static void hear_in_child(void) {
 }
 
 static void nothing_in_child(void) {
-  freddy_listener how = {1, 0, NULL};
+  freddy_listener how = {.tokens = 1};
   freddy_call *none = NULL;
 
   CHECK_INT(freddy_listen(rig.client, rig.inbox, &how, &none, NULL),

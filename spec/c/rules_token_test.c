@@ -462,8 +462,23 @@ static void store_has_a_newer_one(void) {
   with_store();
   step();
   fy_token_adopt(&token, step_taken.ticket, now, &grant);
+  CHECK_INT(ask(), FY_TOKEN_SEND);
+  CHECK_INT(fy_token_ask(&token, now, 1), FY_TOKEN_WAIT);
+  CHECK_INT(step(), FY_TOKEN_TELL); /* no claim was taken */
+  CHECK(!fy_token_is_at_risk(&token));
+  fy_token_told(&token, step_taken.ticket, now);
   CHECK_INT(fy_token_ask(&token, now, 1), FY_TOKEN_SEND);
-  CHECK_INT(step(), FY_TOKEN_NOTHING); /* no claim was taken */
+  CHECK_INT(step(), FY_TOKEN_NOTHING);
+
+  with_store(); /* found when ours was to be saved */
+  step();
+  fy_token_claimed(&token, step_taken.ticket, now, 0);
+  step();
+  fetched(HOUR, 1);
+  CHECK_INT(step(), FY_TOKEN_SAVE);
+  fy_token_adopt(&token, step_taken.ticket, now, &grant);
+  CHECK_INT(step(), FY_TOKEN_RELEASE);
+  CHECK_INT(step(), FY_TOKEN_TELL);
 }
 
 /* A lost answer: another process may know more. */

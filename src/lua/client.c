@@ -199,15 +199,18 @@ static int l_client_start(lua_State *L) {
   return 1;
 }
 
-/* inbox, id, settle, timeout. */
+/* inbox, id, "now" or "settle" or "forget", timeout. */
 static int l_client_renew(lua_State *L) {
+  static const char *const words[] = {"now", "settle", "forget", NULL};
   struct starter who = starter_read(L);
+  int word = luaL_checkoption(L, 4, "now", words);
   freddy_renewal how;
   freddy_error err;
   struct lcall *call;
 
   memset(&err, 0, sizeof(err));
-  how.settle = lua_toboolean(L, 4);
+  how.settle = word == 1;
+  how.forget = word == 2;
   how.timeout = luaL_optnumber(L, 5, 0);
   how.user = who.user;
   call = fy_call_push(L, 1);
@@ -219,7 +222,7 @@ static int l_client_renew(lua_State *L) {
   return 1;
 }
 
-/* inbox, id, tokens, provides. */
+/* inbox, id, tokens, provides, failures. */
 static int l_client_listen(lua_State *L) {
   struct starter who = starter_read(L);
   freddy_listener how;
@@ -229,6 +232,7 @@ static int l_client_listen(lua_State *L) {
   memset(&err, 0, sizeof(err));
   how.tokens = lua_toboolean(L, 4);
   how.provides = lua_toboolean(L, 5);
+  how.failures = lua_toboolean(L, 6);
   how.user = who.user;
   call = fy_call_push(L, 1);
   starter_check_open(L, &who);
@@ -325,7 +329,7 @@ static int l_client_status(lua_State *L) {
     return fy_nil_return(L);
   }
   freddy_client_status(client->handle, &status);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   lua_pushstring(L, credential_names[status.kind]);
   lua_setfield(L, -2, "kind");
   lua_pushstring(L, status.state);
@@ -334,6 +338,8 @@ static int l_client_status(lua_State *L) {
   lua_setfield(L, -2, "tail");
   lua_pushboolean(L, status.refreshing);
   lua_setfield(L, -2, "refreshing");
+  lua_pushboolean(L, status.saving);
+  lua_setfield(L, -2, "saving");
   fy_lua_pushint64(L, (int64_t)status.refreshes);
   lua_setfield(L, -2, "refreshes");
   if (status.expires_in >= 0) {

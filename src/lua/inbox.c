@@ -163,6 +163,13 @@ static int push_cause(lua_State *L) {
   return 1;
 }
 
+static int push_failure(lua_State *L) {
+  const struct linbox *inbox = lua_touserdata(L, 1);
+
+  fy_error_push(L, inbox->event.failure);
+  return 1;
+}
+
 /* By the function at upvalue `pusher`. An allocation may fail, and then the
  * inbox must be usable again; or it may run a finalizer that asks this very
  * inbox for the next event, or closes it, while the bytes are being read. */
@@ -226,6 +233,8 @@ static int push_event(lua_State *L, struct linbox *inbox) {
     fy_lua_pushint64(L, event->question);
     lua_pushstring(L, event->why);
     return 4;
+  case FREDDY_NOT_KEPT:
+    return push_guarded(L, inbox, FREDDY_DONE + 4, 3);
   case FREDDY_HEAD:
   case FREDDY_EVENT: /* always pulled */
   case FREDDY_READY:
@@ -288,8 +297,8 @@ static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
 
 void fy_inbox_open(lua_State *L) {
   static const char *const names[] = {
-      "head",      "data",  "event",      "progress", "retry",
-      "need_body", "token", "need_token", "ready",    "done"};
+      "head",  "data",       "event",    "progress", "retry", "need_body",
+      "token", "need_token", "not_kept", "ready",    "done"};
   int i;
 
   fy_class_push(L, FY_INBOX_MT, methods, meta);
@@ -299,7 +308,8 @@ void fy_inbox_open(lua_State *L) {
   lua_pushcfunction(L, push_bytes);
   lua_pushcfunction(L, push_tokens);
   lua_pushcfunction(L, push_cause);
-  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 3);
+  lua_pushcfunction(L, push_failure);
+  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 4);
   lua_setfield(L, -2, "next");
   lua_pop(L, 1);
 }

@@ -70,8 +70,8 @@ struct fy_ask {
 };
 
 /* A token is fetched, whatever the old one's age; or only what is under way is
- * waited for. */
-enum { FY_RENEW_NOW = 1, FY_RENEW_SETTLE };
+ * waited for; or that the store has forgotten it all. */
+enum { FY_RENEW_NOW = 1, FY_RENEW_SETTLE, FY_RENEW_FORGET };
 
 struct fy_answer {
   struct fy_headers headers;
@@ -94,7 +94,8 @@ enum {
   FY_OUT_TOKEN = 32, /* these two before DONE */
   FY_OUT_NEED_TOKEN = 64,
   FY_OUT_READY = 128, /* before DONE, too */
-  FY_OUT_RETRY = 256  /* before all others */
+  FY_OUT_RETRY = 256, /* before all others */
+  FY_OUT_NOT_KEPT = 512
 };
 
 struct freddy_call {

@@ -158,6 +158,16 @@ static void post_unref(struct fy_post *post) {
   fy_credential_unref((struct fy_credential *)post);
 }
 
+static void keep_given(struct fy_engine *engine,
+                       struct fy_credential *credential, unsigned wishes) {
+  if (fy_credential_adopt(engine, credential) == FREDDY_OK) {
+    credential->asked_for = (wishes & FY_CREDENTIAL_ASKED_FOR) != 0;
+    fy_store_save_given(credential);
+  } else {
+    fy_store_unexpect(credential);
+  }
+}
+
 static void post_handle(struct fy_engine *engine, struct fy_post *post,
                         unsigned wishes) {
   struct fy_credential *credential = (struct fy_credential *)post;
@@ -165,9 +175,8 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
   if (wishes & FY_CREDENTIAL_REVOKE) {
     fy_credential_revoke_now(credential);
   }
-  if (wishes & FY_CREDENTIAL_KEEP &&
-      fy_credential_adopt(engine, credential) == FREDDY_OK) {
-    fy_store_save_given(credential);
+  if (wishes & FY_CREDENTIAL_KEEP) {
+    keep_given(engine, credential, wishes);
   }
   if (wishes & FY_CREDENTIAL_STORED) {
     fy_store_heed(credential);
@@ -352,12 +361,13 @@ void fy_credential_set_refresh(struct fy_credential *credential,
   pthread_mutex_unlock(&credential->lock);
 }
 
-void fy_credential_keep(struct fy_credential *credential) {
+void fy_credential_keep(struct fy_credential *credential, int asks) {
   struct fy_engine *engine = credential->store ? fy_engine_get(NULL) : NULL;
 
   if (engine) {
     fy_store_expect(credential);
-    fy_engine_post(engine, &credential->post, FY_CREDENTIAL_KEEP);
+    fy_engine_post(engine, &credential->post,
+                   FY_CREDENTIAL_KEEP | (asks ? FY_CREDENTIAL_ASKED_FOR : 0));
   }
 }
 
@@ -417,7 +427,7 @@ void fy_credential_revoke(struct fy_credential *credential) {
   atomic_store(&credential->revoked, 1);
   fy_store_expect(credential);
   fy_credential_tell_logout(credential);
-  if (engine && atomic_load(&credential->generation)) {
+  if (engine && !fy_engine_is_foreign(credential->generation)) {
     fy_engine_post(engine, &credential->post, FY_CREDENTIAL_REVOKE);
   } else {
     fy_store_clear(credential);
@@ -491,6 +501,7 @@ void fy_credential_describe(struct fy_credential *credential,
   status->state = names[state_at(credential, now)];
   status->refreshing = credential->renewing;
   status->refreshes = credential->renewals;
+  status->saving = credential->keeping || atomic_load(&credential->unsaved);
   if (credential->dies_at != FY_NEVER && credential->access) {
     status->expires_in = credential->dies_at > now
                              ? (double)(credential->dies_at - now) / FY_SECOND

@@ -56,7 +56,10 @@ struct fy_credential {
   double obtained_at, expires_at;  /* of the token, wall clock */
   fy_time given_since, given_life; /* 0: not to be used (any more) */
   int clear_due;
-  int counted; /* among those that an exit waits for: how */
+  int asked_for;       /* whoever wanted it kept asks whether it was */
+  freddy_error unkept; /* of what its user wanted, if it failed */
+  atomic_int unsaved;  /* how much of that is under way */
+  int counted;         /* among those that an exit waits for: how */
 
   /* what the host is told, and asked */
   fy_time ends_at;      /* the token's whole life; FY_NEVER: unknown */
@@ -75,7 +78,8 @@ struct fy_credential {
   enum fy_token_state state;
   fy_time stale_at, dies_at; /* FY_NEVER: unknown, or none */
   int renewing;
-  int spent; /* nothing brings it back but what is given anew */
+  int keeping; /* what it brought is to be saved */
+  int spent;   /* nothing brings it back but what is given anew */
   uint64_t renewals;
   char last_error[232];
 };
@@ -87,7 +91,8 @@ enum {
   FY_CREDENTIAL_STORED = 4, /* a job of its store is done */
   FY_CREDENTIAL_KEEP = 8,   /* save what it was given */
   FY_CREDENTIAL_HEARD = 16, /* a listener has answered, or left */
-  FY_CREDENTIAL_ANNOUNCE = 32
+  FY_CREDENTIAL_ANNOUNCE = 32,
+  FY_CREDENTIAL_ASKED_FOR = 64 /* and KEEP */
 };
 
 /* What a session is made of; every part may be NULL, but not all. Borrowed. */
@@ -114,8 +119,9 @@ void fy_credential_unref(struct fy_credential *credential); /* NULL is fine */
 void fy_credential_leave(struct fy_credential *credential);
 
 /* Save what it was given in its store, if it has one, whatever that holds.
+ * `asks`: the caller finds out whether that failed; else listeners hear of it.
  * Any thread; never blocks. */
-void fy_credential_keep(struct fy_credential *credential);
+void fy_credential_keep(struct fy_credential *credential, int asks);
 
 /* Fill what a session has of `status`. Any thread. */
 void fy_credential_describe(struct fy_credential *credential,

@@ -202,7 +202,7 @@ static void go_on(struct freddy_call *call, enum fy_token_answer answer) {
   if (answer != FY_TOKEN_SEND) {
     fy_credential_fail(call, answer);
   } else if (call->ask.renewal) {
-    fy_outcome_deliver(call, &err); /* that was all */
+    fy_renewal_end(call);
   } else if (fy_transfer_start(call, 0) != FREDDY_OK) {
     fy_error_nomem(&err);
     fy_outcome_deliver(call, &err);
@@ -236,6 +236,8 @@ void fy_credential_publish(struct fy_credential *credential) {
   pthread_mutex_lock(&credential->lock);
   credential->state = fy_token_state(&credential->token, now);
   credential->renewing = fy_token_is_renewing(&credential->token);
+  credential->keeping =
+      credential->store && fy_token_is_at_risk(&credential->token);
   credential->spent = fy_token_is_spent(&credential->token, now);
   credential->dies_at = fy_clock_add(now, left);
   credential->stale_at =

@@ -11,6 +11,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/listener.h"
 
 /* The clockwork's own, and what a user does beside it. */
 enum { OF_CLOCK, OF_USER };
@@ -120,8 +121,9 @@ void fy_store_step(struct fy_credential *credential,
   }
 }
 
-void fy_store_expect(const struct fy_credential *credential) {
+void fy_store_expect(struct fy_credential *credential) {
   if (credential->store) {
+    atomic_fetch_add(&credential->unsaved, 1);
     fy_at_risk_add(FY_RISK_STORED, credential->via->exit_wait);
   }
 }
@@ -133,6 +135,18 @@ static void blame(struct fy_credential *credential, const freddy_error *why) {
   pthread_mutex_unlock(&credential->lock);
 }
 
+/* Requests go on with what is in memory only. */
+static void not_kept(struct fy_credential *credential,
+                     const freddy_error *why) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  pthread_mutex_lock(&credential->lock);
+  memcpy(credential->last_error, why->message, sizeof(why->message));
+  pthread_mutex_unlock(&credential->lock);
+  fy_error_set(&err, FREDDY_EAUTH, "store_failed", "%s", why->message);
+  fy_listeners_tell_failure(credential, &err);
+}
+
 static int is_over(struct fy_keep *keep) {
   return keep->busy && atomic_exchange(&keep->over, 0);
 }
@@ -140,13 +154,26 @@ static int is_over(struct fy_keep *keep) {
 static void heed_user(struct fy_credential *credential) {
   struct fy_keep *user = &credential->keep[OF_USER];
 
-  if (is_over(user)) {
-    user->busy = 0;
-    if (user->job.result == FY_SESSION_FAILED) {
-      blame(credential, &user->job.error);
-    }
-    fy_session_clear(&user->job.session);
+  if (!is_over(user)) {
+    return;
   }
+  user->busy = 0;
+  memset(&credential->unkept, 0, sizeof(credential->unkept));
+  if (user->job.result == FY_SESSION_FAILED) {
+    fy_error_set(&credential->unkept, FREDDY_EAUTH, "store_failed", "%s",
+                 user->job.error.message);
+    if (!credential->asked_for) {
+      fy_listeners_tell_failure(credential, &credential->unkept);
+    }
+    blame(credential, &user->job.error);
+  }
+  fy_session_clear(&user->job.session);
+  atomic_fetch_sub(&credential->unsaved, 1);
+}
+
+void fy_store_unexpect(struct fy_credential *credential) {
+  fy_at_risk_drop(FY_RISK_STORED);
+  atomic_fetch_sub(&credential->unsaved, 1);
 }
 
 static void by_user(struct fy_credential *credential, int clears) {
@@ -158,12 +185,13 @@ static void by_user(struct fy_credential *credential, int clears) {
   heed_user(credential); /* it may have ended while no engine ran */
   if (keep->busy) {
     credential->clear_due |= clears;
-    fy_at_risk_drop(FY_RISK_STORED); /* what is under way counts, too */
+    fy_store_unexpect(credential); /* what is under way counts, too */
     return;
   }
   keep->busy = 1;
   fy_credential_ref(credential);
   if (clears) {
+    credential->asked_for = 1; /* it has no listener any more */
     fy_session_file_clear(credential->store, &keep->job, done);
   } else {
     set_session(credential, &keep->job.session);
@@ -198,6 +226,9 @@ static void adopt(struct fy_credential *credential, const struct fy_keep *keep,
   credential->obtained_at = session->obtained_at;
   credential->expires_at = session->expires_at;
   fy_session_grant(session, fy_store_wall_now(), now, &life);
+  credential->cause = "refresh"; /* by another process */
+  credential->ends_at = fy_clock_add(life.since, life.life);
+  credential->token.has_listener = fy_listeners_count(credential) > 0;
   fy_token_adopt(&credential->token, keep->step.ticket, now, &life);
 }
 
@@ -239,13 +270,21 @@ static void heed(struct fy_credential *credential, struct fy_keep *keep) {
     fy_token_ended(&credential->token, ticket);
     break;
   case FY_SESSION_FAILED:
-    blame(credential, &keep->job.error);
-    fy_token_not_claimed(&credential->token, ticket, now);
-    fy_token_saved(&credential->token, ticket, now);
+    if (keep->step.todo == FY_TOKEN_SAVE) {
+      not_kept(credential, &keep->job.error);
+      fy_token_saved(&credential->token, ticket, now);
+    } else {
+      blame(credential, &keep->job.error);
+      fy_token_not_claimed(&credential->token, ticket, now);
+    }
     break;
   default:
     fy_token_saved(&credential->token, ticket, now);
   }
+}
+
+int fy_store_is_busy(const struct fy_credential *credential) {
+  return credential->keep[OF_USER].busy || credential->clear_due;
 }
 
 void fy_store_heed(struct fy_credential *credential) {

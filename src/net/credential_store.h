@@ -38,13 +38,18 @@ int fy_store_has_given(struct fy_credential *credential,
 
 /* One of the next two is about to be posted: an exit waits for it. Any
  * thread. */
-void fy_store_expect(const struct fy_credential *credential);
+void fy_store_expect(struct fy_credential *credential);
+/* It does not come to that. */
+void fy_store_unexpect(struct fy_credential *credential);
 
 /* Save what somebody logged in with, whatever the store has. */
 void fy_store_save_given(struct fy_credential *credential);
 
 /* Its user logged out. Engine thread; or any, where no engine knows of it. */
 void fy_store_clear(struct fy_credential *credential);
+
+/* 1 while one of these is under way. */
+int fy_store_is_busy(const struct fy_credential *credential);
 
 /* Jobs are done. */
 void fy_store_heed(struct fy_credential *credential);

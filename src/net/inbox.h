@@ -37,6 +37,7 @@ struct freddy_inbox {
   struct fy_cause *held_cause; /* or the cause of a repeat */
   struct fy_told told;         /* the tokens of another, and */
   freddy_tokens tokens;        /* as it sees them */
+  freddy_error failure;        /* or what has failed */
 
   int to_wake; /* the engine's: stands in its list */
   struct freddy_inbox *next_to_wake;

@@ -65,6 +65,7 @@ int fy_listener_join(struct freddy_call *call, const freddy_listener *how) {
   }
   listener->hears = how->tokens;
   listener->provides = how->provides;
+  listener->hears_failures = how->failures;
   listener->listed = 1;
   call->listener = listener;
   pthread_mutex_lock(&list_lock);
@@ -240,6 +241,22 @@ int fy_listeners_tell(struct fy_credential *credential,
   return count;
 }
 
+void fy_listeners_tell_failure(struct fy_credential *credential,
+                               const freddy_error *failure) {
+  pthread_mutex_lock(&list_lock);
+  EACH_LISTENER(call, credential) {
+    pthread_mutex_lock(&call->inbox->lock);
+    if (call->listener->hears_failures && !call->ended &&
+        !call->inbox->closed) {
+      call->listener->not_kept = *failure;
+      call->out |= FY_OUT_NOT_KEPT;
+      fy_inbox_list(call->inbox, call);
+    }
+    fy_inbox_unlock(call->inbox);
+  }
+  pthread_mutex_unlock(&list_lock);
+}
+
 int fy_listeners_are_busy(struct fy_credential *credential) {
   int busy = 0;
 
@@ -384,6 +401,13 @@ void fy_listener_next_event(struct freddy_call *call, freddy_event *event) {
   struct fy_listener *listener = call->listener;
   struct freddy_inbox *inbox = call->inbox;
 
+  if (call->out & FY_OUT_NOT_KEPT) {
+    call->out &= ~(unsigned)FY_OUT_NOT_KEPT;
+    inbox->failure = listener->not_kept;
+    event->type = FREDDY_NOT_KEPT;
+    event->failure = &inbox->failure;
+    return;
+  }
   if (call->out & FY_OUT_TOKEN) {
     call->out &= ~(unsigned)FY_OUT_TOKEN;
     inbox->told = listener->news;

@@ -28,7 +28,7 @@ void fy_told_clear(struct fy_told *told);
 struct fy_listener {
   struct freddy_call *prev, *next;
   int listed;
-  int hears, provides;
+  int hears, provides, hears_failures;
 
   struct fy_told news; /* not drained yet */
   uint32_t told_question;
@@ -40,6 +40,8 @@ struct fy_listener {
   int replied;
   struct fy_grant grant;
   char failure[232];
+
+  freddy_error not_kept; /* not drained yet */
 };
 
 /* Make `call` one, and put it into the list. FREDDY_OK or FREDDY_ENOMEM. */
@@ -62,6 +64,10 @@ int fy_listeners_count(struct fy_credential *credential);
  * for their answers. */
 int fy_listeners_tell(struct fy_credential *credential,
                       const struct fy_told *told, int asks);
+
+/* Tell those who hear of failures of one. */
+void fy_listeners_tell_failure(struct fy_credential *credential,
+                               const freddy_error *failure);
 
 /* 1 while one of them has not answered. Engine thread, as all below. */
 int fy_listeners_are_busy(struct fy_credential *credential);

@@ -14,7 +14,7 @@ static enum fy_token_answer begin(struct freddy_call *call) {
   struct fy_token *token = &call->session->token;
 
   call->token_generation = token->generation;
-  if (call->ask.renewal == FY_RENEW_SETTLE) {
+  if (call->ask.renewal != FY_RENEW_NOW) {
     return fy_renewal_ask(call);
   }
   return fy_token_is_settled(token) ? FY_TOKEN_SEND
@@ -24,11 +24,12 @@ static enum fy_token_answer begin(struct freddy_call *call) {
 enum fy_token_answer fy_renewal_ask(const struct freddy_call *call) {
   const struct fy_token *token = &call->session->token;
 
-  if (fy_token_is_renewing(token)) {
+  if (fy_token_is_renewing(token) ||
+      (call->ask.renewal == FY_RENEW_FORGET && !token->revoked)) {
     return FY_TOKEN_WAIT;
   }
-  if (call->ask.renewal == FY_RENEW_SETTLE) {
-    return FY_TOKEN_SEND;
+  if (call->ask.renewal != FY_RENEW_NOW) {
+    return fy_store_is_busy(call->session) ? FY_TOKEN_WAIT : FY_TOKEN_SEND;
   }
   if (token->revoked) {
     return FY_TOKEN_MISSING;
@@ -39,23 +40,32 @@ enum fy_token_answer fy_renewal_ask(const struct freddy_call *call) {
   return token->means ? FY_TOKEN_RENEWAL_FAILED : FY_TOKEN_OVER;
 }
 
-static void end(struct freddy_call *call, enum fy_token_answer answer) {
+void fy_renewal_end(struct freddy_call *call) {
   freddy_error err = {.code = FREDDY_OK};
 
+  if (call->ask.renewal != FY_RENEW_NOW) {
+    err = call->session->unkept;
+  }
+  fy_outcome_deliver(call, &err);
+}
+
+static void end(struct freddy_call *call, enum fy_token_answer answer) {
   if (answer == FY_TOKEN_WAIT) {
     fy_credential_wait(call);
   } else if (answer == FY_TOKEN_SEND) {
-    fy_outcome_deliver(call, &err);
+    fy_renewal_end(call);
   } else {
     fy_credential_fail(call, answer);
   }
 }
 
 void fy_renewal_start(struct freddy_call *call) {
-  struct fy_credential *credential = fy_client_session(call->client);
+  struct fy_credential *credential = call->session;
   freddy_error err = {.code = FREDDY_OK};
 
-  call->session = credential;
+  if (call->ask.renewal != FY_RENEW_FORGET) {
+    call->session = credential = fy_client_session(call->client);
+  }
   if (!credential) {
     if (call->ask.renewal == FY_RENEW_NOW) {
       fy_error_set(&err, FREDDY_EAUTH, "no_session",

@@ -11,7 +11,8 @@ struct freddy_call;
 /* Begin one (ask.renewal). It may have ended when this returns. */
 void fy_renewal_start(struct freddy_call *call);
 
-/* May it end? FY_TOKEN_SEND: yes, and well. */
+/* May it end? FY_TOKEN_SEND: by fy_renewal_end. */
 enum fy_token_answer fy_renewal_ask(const struct freddy_call *call);
+void fy_renewal_end(struct freddy_call *call);
 
 #endif

@@ -377,7 +377,9 @@ void fy_token_adopt(struct fy_token *token, uint64_t ticket, fy_time now,
                     const struct fy_token_grant *grant) {
   if (is_current(token, ticket, CLAIM) || is_current(token, ticket, SAVE)) {
     settle(token, now, grant);
-    end_renewal(token);
+    token->release_due |= token->claim_held;
+    token->claim_held = 0;
+    tell(token, now);
   }
 }
 
@@ -531,5 +533,5 @@ int fy_token_is_settled(const struct fy_token *token) {
 int fy_token_is_at_risk(const struct fy_token *token) {
   return (token->phase == FETCH && token->begun &&
           best_means(token) == FY_BY_REFRESH) ||
-         token->phase == SAVE || token->phase == TELL;
+         token->phase == SAVE || (token->phase == TELL && !token->has_store);
 }
