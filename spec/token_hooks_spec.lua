@@ -476,6 +476,48 @@ describe("token_provider", function()
     client:close()
   end)
 
+  it("that waits for its own client fails at once, and says why", function()
+    local client
+    local rows = {
+      function() return (client:get("/v1/models")) end,
+      function() return (client.models:list()) end,
+      function() return (client:get("/v1/models", { stream = true })) end,
+      function() return (client.auth:refresh()) end,
+      function() return (client.auth:validate()) end,
+      function() return (client.auth:logout()) end,
+      function()
+        local _, errs = freddy.all { function()
+          return (client:get("/v1/models"))
+        end }
+        error(errs[1].message, 0)
+      end,
+    }
+    for i, row in ipairs(rows) do
+      client = provider(row)
+      local res, err = client:get("/v1/models", { timeout = 20 })
+      assert.is_nil(res)
+      assert.equal("provider_failed", err.reason, "row " .. i)
+      assert.truthy(err.message:find("cannot wait for a token of its own "
+        .. "client", 1, true), err.message)
+      assert.truthy(err.message:find("token_hooks_spec.lua:", 1, true))
+      client:close()
+    end
+    assert.is_nil(helper.counters().endpoints["/v1/models"])
+  end)
+
+  it("may use its own client where that needs no token", function()
+    local client
+    client = provider(function()
+      freddy.assert(client.health:check())
+      freddy.assert(client:get("/v1/open/echo", { auth = false }))
+      freddy.assert(client.auth:set_api_key(helper.api_key))
+      freddy.assert(client:get("/v1/models")) -- has a credential by now
+      return fresh()
+    end)
+    freddy.assert(client:get("/v1/models"))
+    client:close()
+  end)
+
   it("is not asked for a request without a credential", function()
     local client = provider(function()
       error("asked")

@@ -345,6 +345,7 @@ function methods:refresh()
   if not has_session(self.client) then
     return no_session()
   end
+  listener.check_waits(who, self.client)
   local ok, err = scheduler.may_wait(who)
   if ok then
     ok, err = listener.renew(self.client, "now", self.timeout)

@@ -300,6 +300,9 @@ local function perform(self, who, method, path, given, more)
   if entry.pull then
     entry.open, entry.on_done = entry.open or download.open, pull.wake
   end
+  if entry.auth ~= "off" and (entry.auth or entry.path:sub(1, 1) == "/") then
+    listener.check_waits(who, self)
+  end
   local ok, err = scheduler.may_wait(who)
   if not ok then
     return nil, masked(self, errors.complete(err, entry))

@@ -79,7 +79,21 @@ local function on_event(entry, event, question, what)
   if event == "token" then
     task.hook(client.on_token, told, hook, what)
   else
+    hook.asked = client
     task.hook(client.token_provider, provided, hook, what)
+  end
+end
+
+--- Raise, at the caller's line, when the running task is (a part of) the
+--- client's token_provider: it would wait for the token that it is to give.
+---@param who string the function that would wait
+---@param client freddy.Client
+function listener.check_waits(who, client)
+  local running = scheduler.current()
+  if running and running.asked == client
+      and client.core:credential() == "provider" then
+    misuse.raise("%s: a token_provider cannot wait for a token of its own "
+      .. "client: use another one, or auth = false", who)
   end
 end
 

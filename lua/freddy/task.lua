@@ -24,6 +24,7 @@ local REST = scheduler.REST
 ---@field package cause? any what its function raised
 ---@field package ended? fun(self: freddy.Task) called when it has ended
 ---@field package hook? table what that needs
+---@field package asked? freddy.Client whose token_provider this is a part of
 local Task = { __name = "freddy.task" }
 local methods = {}
 Task.__index = methods
@@ -380,7 +381,7 @@ end
 ---@param arg any of the function
 function task.hook(fn, ended, hook, arg)
   local self = setmetatable({
-    co = co_create(fn), ended = ended, hook = hook,
+    co = co_create(fn), ended = ended, hook = hook, asked = hook.asked,
   }, Task)
   scheduler.start_task(self, arg)
 end
@@ -422,13 +423,17 @@ function task.all(fns)
   if not ok then
     return nil, err
   end
+  local me = scheduler.current()
   local tasks = {}
   for i = 1, #fns do
-    tasks[i] = task.spawn(fns[i])
-    tasks[i].seen = true -- it will be waited for below
+    local self = new_task(fns[i])
+    tasks[i] = self
+    self.seen = true -- it will be waited for below
+    self.asked = me and me.asked
+    scheduler.start_task(self)
+    scheduler.settle()
   end
   local results, errs = collect(tasks)
-  local me = scheduler.current()
   if me and me.cancelled then
     cancel_all(tasks)
     return nil, cancelled_error()
