@@ -140,8 +140,8 @@ end
 
 local HOSTS = {
   block = true, loop = true, luv = true, copas = true, cqueues = true,
+  nginx = true,
 }
-local LATER = { nginx = true }
 
 local function check_host(host)
   if type(host) ~= "table" or type(host.wait) ~= "function" then
@@ -154,10 +154,10 @@ end
 --- Say how calls wait outside of tasks: "block" (scripts; the default),
 --- "loop" (games and interfaces: such a call raises; the default in LÖVE),
 --- "luv" (loops of libuv: it raises, too; the default in Neovim), "copas" or
---- "cqueues" (it yields the coroutine of theirs that makes it, and raises
---- elsewhere), or a host of one's own (see freddy/host/block.lua). Raises when
---- the host's module cannot be loaded.
----@param host "block"|"loop"|"luv"|"copas"|"cqueues"|freddy.Host
+--- "cqueues" (it yields the coroutine of theirs, and raises elsewhere), "nginx" (it yields the light thread; the default there), or a
+--- host of one's own (see freddy/host/block.lua). Raises when the host's module
+--- cannot be loaded.
+---@param host "block"|"loop"|"luv"|"copas"|"cqueues"|"nginx"|freddy.Host
 function freddy.use(host)
   if type(host) ~= "string" then
     scheduler.use(check_host(host))
@@ -168,8 +168,6 @@ function freddy.use(host)
         tostring(new):match("[^\n]*"))
     end
     scheduler.use(new)
-  elseif LATER[host] then
-    misuse.raise("freddy.use: host %q is not supported by this version", host)
   else
     misuse.raise("freddy.use: unknown host %q%s", host,
       misuse.suggest(host, HOSTS))

@@ -481,18 +481,44 @@ int freddy_inbox_wait(freddy_inbox *inbox, double seconds) {
              : fy_inbox_wait(inbox, seconds);
 }
 
-int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
+/* From here on it is this process's: a child would share its descriptors. */
+static int adopt_inbox(freddy_inbox *inbox, freddy_error *err) {
   uint64_t unused = 0;
 
   if (fy_engine_is_foreign(inbox->generation)) {
-    fy_error_set(err, FREDDY_EFORKED, NULL,
-                 "the inbox belongs to another process");
-    return -1;
+    return fy_error_set(err, FREDDY_EFORKED, NULL,
+                        "the inbox belongs to another process");
   }
-  /* From here on it is this process's: a child would share the descriptor. */
   atomic_compare_exchange_strong(&inbox->generation, &unused,
                                  fy_engine_generation());
-  return fy_inbox_fd(inbox, err);
+  return FREDDY_OK;
+}
+
+int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err) {
+  return adopt_inbox(inbox, err) ? -1 : fy_inbox_fd(inbox, err);
+}
+
+int freddy_inbox_bell_open(freddy_inbox *inbox, int *port, char *secret,
+                           freddy_error *err) {
+  int rc = adopt_inbox(inbox, err);
+
+  return rc ? rc : fy_inbox_bell_open(inbox, port, secret, err);
+}
+
+int freddy_inbox_bell_answer(freddy_inbox *inbox) {
+  return fy_engine_is_foreign(inbox->generation) ? 0
+                                                 : fy_inbox_bell_answer(inbox);
+}
+
+int freddy_inbox_bell_arm(freddy_inbox *inbox) {
+  return fy_engine_is_foreign(inbox->generation) ? 0
+                                                 : fy_inbox_bell_arm(inbox);
+}
+
+void freddy_inbox_bell_close(freddy_inbox *inbox) {
+  if (!fy_engine_is_foreign(inbox->generation)) {
+    fy_inbox_bell_close(inbox);
+  }
 }
 
 int freddy_inbox_forked(const freddy_inbox *inbox) {

@@ -268,6 +268,33 @@ FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
  * be had. */
 FREDDY_API int freddy_inbox_fd(freddy_inbox *inbox, freddy_error *err);
 
+/* For hosts that wait on connections of their own and on nothing else, such
+ * as nginx: listen at a port of 127.0.0.1 until the host has connected to it
+ * and sent the secret. A bell that was open is closed before. Never blocks.
+ *
+ * port    gets the port
+ * secret  gets FREDDY_BELL_SECRET characters and a zero; all of them are to
+ *         be sent at once
+ *
+ * Returns FREDDY_OK, or FREDDY_ENOMEM when no socket is to be had, or
+ * FREDDY_EFORKED. */
+enum { FREDDY_BELL_SECRET = 32 };
+FREDDY_API FREDDY_MUST_CHECK int freddy_inbox_bell_open(freddy_inbox *inbox,
+                                                        int *port,
+                                                        char *secret,
+                                                        freddy_error *err);
+
+/* 1 when the one who knows the secret has connected, and nothing listens any
+ * more; 0 when not yet. Never blocks: ask again. */
+FREDDY_API int freddy_inbox_bell_answer(freddy_inbox *inbox);
+
+/* Have one byte sent at the next event. 1 when it will come; 0 when events
+ * wait already, or nobody is connected. Never blocks. */
+FREDDY_API int freddy_inbox_bell_arm(freddy_inbox *inbox);
+
+/* Close the connection, and listen no more. Never blocks. */
+FREDDY_API void freddy_inbox_bell_close(freddy_inbox *inbox);
+
 /* 1 when the inbox was used by a process of which this one is a fork: it is
  * dead here, and a new one is needed. Any thread, never blocks. */
 FREDDY_API int freddy_inbox_forked(const freddy_inbox *inbox);

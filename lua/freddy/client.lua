@@ -224,6 +224,12 @@ local function start(self, who, entry, hold)
   if not ok then
     return nil, masked(self, errors.complete(err, entry))
   end
+  if hold then
+    ok, err = scheduler.engage(who)
+    if not ok then
+      return nil, masked(self, errors.complete(err, entry))
+    end
+  end
   local box
   box, err = scheduler.inbox()
   if not box then
@@ -257,7 +263,8 @@ end
 -- A script of one request may end when the call returns: a call that waits in
 -- no task, and that begins a renewal, waits until on_token has its tokens.
 local function must_drain(self)
-  return not scheduler.task() and not listener.is_busy(self)
+  return scheduler.host().drains and not scheduler.task()
+    and not listener.is_busy(self)
 end
 
 local function drain(self, entry, started)
@@ -589,6 +596,7 @@ function client.new(given)
     on_token = given.on_token, token_provider = given.token_provider,
     on_retry = given.on_retry,
     store = given.store,
+    keep_warm = given.keep_warm,
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
     redact = function(text)

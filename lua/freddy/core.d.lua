@@ -277,6 +277,24 @@ function inbox:next() end
 ---@return freddy.core.Error? err
 function inbox:fd() end
 
+--- Listen at a port of 127.0.0.1 for the host, which connects and sends the
+--- secret at once: for hosts that wait only on connections of their own.
+---@return integer? port nil once closed
+---@return string|freddy.core.Error|nil secret
+function inbox:bell() end
+
+--- Whether the host has connected. Nothing listens then any more.
+---@return boolean
+function inbox:answer() end
+
+--- Have one byte sent over the connection at the next event. false when
+--- events wait already, or there is no connection.
+---@return boolean armed
+function inbox:arm() end
+
+--- Close the connection of the bell.
+function inbox:hang_up() end
+
 --- Whether it belongs to a process of which this one is a fork.
 ---@return boolean? forked
 function inbox:forked() end

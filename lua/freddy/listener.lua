@@ -136,7 +136,7 @@ function listener.ensure(client)
     return nil, err
   end
   local id = scheduler.next_id()
-  local entry = { client = client, on_event = on_event,
+  local entry = { client = client, on_event = on_event, background = true,
     on_done = function() end }
   entry.call, err = client.core:listen(box, id, client.on_token ~= nil,
     client.token_provider ~= nil, client.store ~= nil)
@@ -229,6 +229,32 @@ function listener.settle_all(wait)
     listener.renew(busy[i], "settle", busy[i].exit_wait, wait)
   end
   return waited
+end
+
+-- Whether some client with a listener is in the state that `test` asks for.
+-- Not by pairs, as above.
+local function any(test)
+  local client = next(clients)
+  while client do
+    if test(client) then
+      return true
+    end
+    client = next(clients, client)
+  end
+  return false
+end
+
+function scheduler.renewing()
+  return any(function(client)
+    local status = client.core:status()
+    return status ~= nil and status.refreshing
+  end)
+end
+
+function scheduler.keeps_warm()
+  return any(function(client)
+    return client.keep_warm and not client.listening.done
+  end)
 end
 
 task.settle_all = listener.settle_all

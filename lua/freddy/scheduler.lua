@@ -13,17 +13,22 @@
 --- coroutine that its host drops takes its call along at the next collection,
 --- and the call's finalizer cancels it.
 ---
---- A *task* here is { co =, finish = function(task, ok, ...) }; task.lua makes
---- the rest of it.
+--- A *task* here is { fn =, finish = function(task, ok, ...) }; task.lua makes
+--- the rest of it. `co` is the coroutine that it runs in: one of ours, or one
+--- of the host's where it has some of its own (nginx).
 local core = require "freddy.core"
 local errors = require "freddy.errors"
+local hosted = require "freddy.hosted"
+local hosts = require "freddy.hosts"
 local misuse = require "freddy.misuse"
-local block = require "freddy.host.block"
-local loop = require "freddy.host.loop"
+local open_calls = require "freddy.open_calls"
 
-local scheduler = {}
+local scheduler = {
+  host = hosts.current,
+}
 
 local co_running, co_status = coroutine.running, coroutine.status
+local co_create = coroutine.create
 local co_resume, co_yield = coroutine.resume, coroutine.yield
 
 -- What a task's coroutine yields; anything else is a mistake.
@@ -36,10 +41,6 @@ local MAX_TURN = 32
 
 local inbox       -- made at the first need
 local watched_fd  -- true once somebody has asked for the descriptor
-local last_id = 0
-local free_ids, free_count = {}, 0 -- of calls that are done
-local calls = setmetatable({}, { __mode = "v" }) -- id -> entry
-local held = {}   -- id -> entry, for calls that nobody waits for
 local by_co = {}  -- coroutine -> its task, until the task ends
 local current     -- the task whose coroutine, or one inside it, runs
 local forbidden   -- the name of a function of the user's that must not wait
@@ -51,40 +52,19 @@ local polling = false
 local deadline    -- of the poll that runs, when it has one
 local handled = 0 -- events that were taken without one of the inbox's
 local turn = 0    -- those since somebody else had a turn
-local host
 
 --- Called before each step outside of tasks: reports failures that nobody
 --- has asked for. Set by task.lua.
 scheduler.flush = function() end
 
--- --- Hosts ---------------------------------------------------------------
-
--- LÖVE has a frame to draw, Neovim an editor to run; everything else may
--- block until it says not to.
-local function pick_host()
-  local love, vim = rawget(_G, "love"), rawget(_G, "vim")
-  if type(love) == "table" and love.window then
-    return loop
-  elseif type(vim) == "table" and vim.schedule and (vim.uv or vim.loop) then
-    return require "freddy.host.luv"
-  end
-  return block
-end
-
---- The host at work.
----@return freddy.Host
-function scheduler.host()
-  host = host or pick_host()
-  return host
-end
-
 --- Use another host from now on; nil picks one again.
 ---@param new freddy.Host?
 function scheduler.use(new)
-  if host and host ~= new and host.watch then
-    host.watch(nil, false)
+  local old = hosts.current()
+  if old ~= new and old.watch then
+    old.watch(nil, false)
   end
-  host = new
+  hosts.use(new)
   if inbox then
     scheduler.tell_host()
   end
@@ -149,21 +129,41 @@ local function resume(task, ...)
   after_resume(task, before, co_resume(task.co, ...))
 end
 
---- Run a new task at once, until its first wait.
----@param task table with co and finish
----@param ... any arguments of its function
-function scheduler.start_task(task, ...)
+-- Where the host can start none, a step does so.
+local function start_hosted(task, ...)
+  if not hosts.current().start(hosted.run, task, task.fn, ...) then
+    task.fn = hosted.bind(task.fn, ...)
+    scheduler.engage "freddy.spawn"
+    push_ready(task)
+  end
+end
+
+local function own(task)
+  task.co = task.co or co_create(task.fn)
+  task.fn = nil
   begin_one()
   by_co[task.co] = task
+end
+
+--- Run a new task at once, until its first wait.
+---@param task table with fn (or co) and finish
+---@param ... any arguments of its function
+function scheduler.start_task(task, ...)
+  if not task.co and hosts.have_tasks() then
+    return start_hosted(task, ...)
+  end
+  own(task)
   resume(task, ...)
 end
 
 --- Run a new task, whose function takes no arguments, at the next step.
----@param task table with co and finish
+---@param task table with fn and finish
 function scheduler.defer_task(task)
-  begin_one()
-  by_co[task.co] = task
+  if not hosts.have_tasks() then
+    own(task)
+  end
   push_ready(task)
+  scheduler.engage "a callback"
   scheduler.nudge()
 end
 
@@ -178,7 +178,7 @@ end
 ---@return table?
 function scheduler.task()
   local co = co_running()
-  return co and by_co[co]
+  return co and (by_co[co] or hosted.task(co))
 end
 
 --- The task that is running, a coroutine inside it included, or nil.
@@ -191,18 +191,14 @@ end
 
 -- After a fork the child forgets the parent's inbox. What waited there ends.
 local function forget_parent()
-  local old = calls
   inbox, watched_fd = nil, nil
-  free_ids, free_count = {}, 0
-  calls = setmetatable({}, { __mode = "v" })
-  for id, entry in pairs(old) do
+  open_calls.forget(function(entry, kept)
     entry.forked = true
-    if held[id] then
-      held[id] = nil
+    if kept then
       end_one()
     end
     scheduler.complete(entry)
-  end
+  end)
 end
 
 --- The inbox of this Lua state and process.
@@ -228,28 +224,17 @@ function scheduler.inbox()
   return inbox
 end
 
---- A number for the next call, not that of any other in flight. They are used
---- again: to a table whose keys stay the same an entry is added for little.
----@return integer
-function scheduler.next_id()
-  if free_count > 0 then
-    local id = free_ids[free_count]
-    free_count = free_count - 1
-    return id
-  end
-  last_id = last_id + 1
-  return last_id
-end
+--- See open_calls.next_id.
+scheduler.next_id = open_calls.next_id
 
 --- Let the events of call `id` reach `entry`.
 ---@param id integer
 ---@param entry table
 ---@param hold? boolean true: keep it, for nobody waits for it
 function scheduler.add(id, entry, hold)
-  entry.id = id
-  calls[id] = entry
+  open_calls.add(id, entry)
   if hold then
-    held[id] = entry
+    open_calls.hold(id, entry)
     begin_one()
   end
 end
@@ -277,9 +262,7 @@ end
 ---@param entry table
 function scheduler.drop(entry)
   if entry.call then
-    if calls[entry.id] == entry then -- else it is done, and its id another's
-      calls[entry.id] = nil
-    end
+    open_calls.drop(entry)
     entry.call:free()
   end
 end
@@ -290,7 +273,7 @@ end
 function scheduler.nudge(always)
   if polling or not (always or first <= last) then
     return
-  elseif not inbox and scheduler.host().watch then
+  elseif not inbox and hosts.current().watch then
     scheduler.inbox()
   end
   if watched_fd and inbox then
@@ -313,8 +296,11 @@ function scheduler.complete(entry)
     entry:on_done()
   elseif entry.task then
     push_ready(entry.task)
-  elseif host and host.wake then
-    host.wake(entry)
+  else
+    local wake = hosts.current().wake
+    if wake then
+      wake(entry)
+    end
   end
 end
 
@@ -325,12 +311,7 @@ local function on_event(entry, event, ...)
 end
 
 local function on_done(id)
-  local entry, kept = calls[id], held[id]
-  if entry or kept then -- else it was dropped, and may be anywhere
-    calls[id], held[id] = nil, nil
-    free_count = free_count + 1
-    free_ids[free_count] = id
-  end
+  local entry, kept = open_calls.take(id)
   if entry and not entry.done then
     local task = entry.task
     if task and not entry.on_done then
@@ -340,7 +321,7 @@ local function on_done(id)
       scheduler.complete(entry)
     end
   end
-  if kept and kept == entry then
+  if kept then
     end_one()
   end
 end
@@ -351,7 +332,11 @@ local function step()
     local task = ready[first]
     ready[first] = nil
     first = first + 1
-    resume(task)
+    if task.co then
+      resume(task)
+    else
+      scheduler.start_task(task)
+    end
     return true
   end
   if not inbox then
@@ -364,7 +349,7 @@ local function step()
   if event == "done" then
     on_done(id)
   else
-    on_event(calls[id], event, a, b, c, d)
+    on_event(open_calls.get(id), event, a, b, c, d)
   end
   return true
 end
@@ -424,10 +409,27 @@ function scheduler.poll(budget)
   return count
 end
 
+-- Whether calls are open that somebody wants the end of.
+local function busy()
+  return pending > 0 or first <= last or open_calls.any()
+    or scheduler.renewing()
+end
+
+--- Whether tokens are being had that somebody is to be told of; and whether
+--- that may begin at any time. Set by listener.lua.
+scheduler.renewing = function() return false end
+scheduler.keeps_warm = function() return false end
+
 --- What hosts wait with.
 ---@type freddy.Pump
 local pump = {
   step = step,
+  inbox = scheduler.inbox,
+  timer = scheduler.timer,
+  busy = busy,
+  kept = function()
+    return scheduler.keeps_warm()
+  end,
   idle = function()
     scheduler.flush()
     local box, err = inbox, nil
@@ -460,6 +462,22 @@ local function open_fd()
   return fd
 end
 
+--- Have the host handle what comes, though nobody waits for it.
+---@param who string
+---@return boolean? ok
+---@return freddy.Error? err
+function scheduler.engage(who)
+  local engage = hosts.current().engage
+  if not engage then
+    return true
+  end
+  local ok, why = engage(pump, who)
+  if not ok then
+    return nil, errors.new("queue_full", { reason = "host", message = why })
+  end
+  return true
+end
+
 --- A descriptor that is readable while events wait.
 ---@return integer? fd
 ---@return freddy.Error? err
@@ -482,7 +500,7 @@ end
 ---@return boolean? ok
 ---@return freddy.Error? err
 function scheduler.tell_host()
-  local watch = scheduler.host().watch
+  local watch = hosts.current().watch
   if watch then
     local fd, err = open_fd()
     if not fd then
@@ -495,12 +513,16 @@ end
 
 -- --- Waiting -------------------------------------------------------------
 
---- Run `fn` in a coroutine of its own, where nothing may wait.
+--- Run `fn` where nothing may wait: in a coroutine of its own, or in that of
+--- the host.
 ---@param name string what it is, for the message
 ---@param fn function
 ---@return boolean? ok nil when it yielded
----@return any ... its results; or what it raised, and its coroutine
+---@return any ... its results; or what it raised, its coroutine, its traceback
 function scheduler.call_without_waiting(name, fn, ...)
+  if hosts.have_tasks() then
+    return hosted.call_hook(name, fn, ...)
+  end
   local before = forbidden
   local co = coroutine.create(fn)
   local function leave(ok, ...)
@@ -521,24 +543,24 @@ end
 ---@return boolean? ok
 ---@return freddy.Error? err cancelled, in a task that was cancelled
 function scheduler.may_wait(who)
-  if forbidden then
-    misuse.raise("%s: %s must not wait", who, forbidden)
-  end
   local co, is_main = co_running()
+  local hook = forbidden or co and hosted.hook(co)
+  if hook then
+    misuse.raise("%s: %s must not wait", who, hook)
+  end
   local task = co and by_co[co]
   if not task then
     if not co or is_main then
       current = nil -- left over from an interrupt: main is in no task
     end
-    local at_work = scheduler.host()
-    task = current
-    local blocked = at_work.blocked
-    if type(blocked) == "function" then
-      blocked = blocked()
-    end
-    if at_work.yields and not blocked then
+    local at_work = hosts.current()
+    task = co and hosted.task(co)
+    local blocked = hosts.blocked()
+    if at_work.yields and not blocked and not task then
       return true -- in none of our tasks, whatever runs it
-    elseif blocked then
+    end
+    task = task or current
+    if blocked then
       misuse.raise("%s: %s", who, task and "a coroutine inside a task cannot "
         .. "wait in this host: wait in the task's own function, or start "
         .. "another task with freddy.spawn" or blocked)
@@ -551,13 +573,10 @@ function scheduler.may_wait(who)
 end
 
 -- Outside of a task's own coroutine it is the host that waits.
-local function wait_by_host(entry)
-  local at_work = scheduler.host()
-  if at_work.yields then
-    at_work.wait(entry, pump)
-    return nil
-  end
-  local outer = current -- a task that must not go on before this ends
+local function wait_by_host(entry, task)
+  local at_work, before = hosts.current(), current
+  -- A task that must not go on before this ends.
+  local outer = task or not at_work.yields and current or nil
   local waiting = outer and outer.waiting
   if outer then
     outer.waiting = entry
@@ -566,7 +585,9 @@ local function wait_by_host(entry)
   if outer then
     outer.waiting = waiting
   end
-  current = outer
+  if not at_work.yields then
+    current = before
+  end
   return outer
 end
 
@@ -577,14 +598,14 @@ function scheduler.await(entry)
   local task = scheduler.task()
   if entry.done then
     return false
-  elseif task then
+  elseif task and by_co[task.co] then
     entry.task, task.waiting = task, entry
     repeat
       co_yield(WAIT)
     until entry.done
     task.waiting = nil
   else
-    task = wait_by_host(entry)
+    task = wait_by_host(entry, task)
   end
   return task ~= nil and task.cancelled == true
 end
@@ -597,8 +618,8 @@ local function serve_others(task)
     task.waiting = pause
     co_yield(WAIT)
     task.waiting = nil
-  elseif not current or scheduler.host().yields then
-    local give_way = scheduler.host().give_way
+  elseif not current or hosts.current().yields then
+    local give_way = hosts.current().give_way
     if give_way then
       give_way(pump)
     end

@@ -2,6 +2,7 @@
 --- Tasks: functions that run until they wait, and go on when what they wait
 --- for has come. On top of the scheduler, which knows only coroutines.
 local errors = require "freddy.errors"
+local hosts = require "freddy.hosts"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
 
@@ -113,7 +114,7 @@ end
 
 local function failure(self, cause)
   local message = task.redact(misuse.text_of(cause))
-  local trace = task.redact(debug.traceback(self.co))
+  local trace = task.redact(self.trace or debug.traceback(self.co))
   local origin = self.origin -- a chunk without a name is called by its text
   return errors.new("task", {
     message = message,
@@ -137,10 +138,10 @@ end
 ---@param name string what it is, for the message
 ---@param fn function
 function task.call_hook(name, fn, ...)
-  local ok, problem, co = scheduler.call_without_waiting(name, fn, ...)
+  local ok, problem, co, trace = scheduler.call_without_waiting(name, fn, ...)
   if not ok then
     local cause = ok == nil and name .. " tried to wait" or problem
-    note_unseen { err = failure({ co = co }, cause) }
+    note_unseen { err = failure({ co = co, trace = trace }, cause) }
   end
 end
 
@@ -287,6 +288,9 @@ function methods:status()
   if self.state then
     return self.state
   end
+  if self.waiting or not self.co then
+    return "waiting"
+  end
   return co_status(self.co) == "suspended" and "waiting" or "running"
 end
 
@@ -304,7 +308,7 @@ function misuse.origin()
 end
 
 local function new_task(fn)
-  return setmetatable({ co = co_create(fn), origin = misuse.where() }, Task)
+  return setmetatable({ fn = fn, origin = misuse.where() }, Task)
 end
 
 local function check_function(who, fn)
@@ -357,12 +361,15 @@ end
 ---@param fn function
 ---@param arg any
 function task.call(fn, arg)
+  if hosts.have_tasks() then
+    return scheduler.start_task(setmetatable({ fn = fn }, Task), arg)
+  end
   local count = #resting
   local self = resting[count]
   if self then
     resting[count] = nil
   else
-    self = setmetatable({ co = co_create(work) }, Task)
+    self = setmetatable({ fn = work }, Task)
   end
   scheduler.start_task(self, fn, arg)
 end
@@ -370,7 +377,7 @@ end
 --- Run a callback in a task of its own, at the next step.
 ---@param fn function without arguments
 function task.later(fn)
-  scheduler.defer_task(setmetatable({ co = co_create(fn) }, Task))
+  scheduler.defer_task(setmetatable({ fn = fn }, Task))
 end
 
 --- Run a function of the user's that a session calls in a task of its own,
@@ -381,7 +388,7 @@ end
 ---@param arg any of the function
 function task.hook(fn, ended, hook, arg)
   local self = setmetatable({
-    co = co_create(fn), ended = ended, hook = hook, asked = hook.asked,
+    fn = fn, ended = ended, hook = hook, asked = hook.asked,
   }, Task)
   scheduler.start_task(self, arg)
 end
@@ -496,12 +503,10 @@ end
 
 -- --- pcall ---------------------------------------------------------------
 
--- PUC Lua 5.1 cannot yield across pcall.
+-- PUC Lua 5.1 cannot yield across pcall. Not by a try: inside nginx nothing
+-- can yield within a `require`.
 local function can_yield_in_pcall()
-  local co = coroutine.wrap(function()
-    return pcall(coroutine.yield, true)
-  end)
-  return co() == true
+  return _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 end
 
 local function relay(self, co, ok, ...)

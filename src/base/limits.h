@@ -22,6 +22,7 @@ enum {
   FY_MAX_SOURCES = 4096,       /* bytes, files, readers of one body */
   FY_MAX_PRIVATE_FDS = 64,     /* descriptors that a fork must not copy */
   FY_MAX_SWEEP = 65536,        /* names of a folder read to find old files */
+  FY_MAX_BELL_CALLERS = 4,     /* strangers at the door of an inbox */
   FY_MAX_JSON_DEPTH = 128,
   FY_MAX_CALL_SECRETS = 8,  /* parts of a body that are secret */
   FY_MAX_THREAD_ID = 512,   /* bytes; longer: not resumed */

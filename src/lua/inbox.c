@@ -78,6 +78,48 @@ static int l_inbox_fd(lua_State *L) {
   return 1;
 }
 
+static int l_inbox_bell(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  char secret[FREDDY_BELL_SECRET + 1];
+  freddy_error err;
+  int port;
+
+  if (!inbox->handle) {
+    return fy_nil_return(L);
+  }
+  memset(&err, 0, sizeof(err));
+  if (freddy_inbox_bell_open(inbox->handle, &port, secret, &err)) {
+    return fy_error_return(L, &err);
+  }
+  lua_pushinteger(L, port);
+  lua_pushstring(L, secret);
+  return 2;
+}
+
+static int l_inbox_answer(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  lua_pushboolean(L, inbox->handle && freddy_inbox_bell_answer(inbox->handle));
+  return 1;
+}
+
+static int l_inbox_arm(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  lua_pushboolean(L, inbox->handle && !inbox->pending &&
+                         freddy_inbox_bell_arm(inbox->handle));
+  return 1;
+}
+
+static int l_inbox_hang_up(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+
+  if (inbox->handle) {
+    freddy_inbox_bell_close(inbox->handle);
+  }
+  return 0;
+}
+
 static int l_inbox_forked(lua_State *L) {
   struct linbox *inbox = check_inbox(L);
 
@@ -285,6 +327,10 @@ static int l_inbox_tostring(lua_State *L) {
 static const luaL_Reg methods[] = {{"wait", l_inbox_wait},
                                    {"ready", l_inbox_ready},
                                    {"fd", l_inbox_fd},
+                                   {"bell", l_inbox_bell},
+                                   {"answer", l_inbox_answer},
+                                   {"arm", l_inbox_arm},
+                                   {"hang_up", l_inbox_hang_up},
                                    {"forked", l_inbox_forked},
                                    {"timer", l_inbox_timer},
                                    {"close", l_inbox_close},

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ struct freddy_inbox *fy_inbox_new(freddy_error *err) {
   inbox->post.type = &inbox_type;
   atomic_store(&inbox->refs, 1);
   inbox->fd = inbox->fd_write = -1;
+  fy_bell_init(&inbox->bell);
   return inbox;
 }
 
@@ -88,6 +90,7 @@ void fy_inbox_unref(struct freddy_inbox *inbox) {
   if (inbox->fd_write >= 0 && inbox->fd_write != inbox->fd) {
     close(inbox->fd_write);
   }
+  fy_bell_close(&inbox->bell);
   fy_free(inbox->held);
   fy_free(inbox->held_cause);
   fy_told_clear(&inbox->told);
@@ -131,7 +134,7 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   }
   inbox->first = inbox->last = call;
   atomic_store(&inbox->ready, 1);
-  inbox->wake = inbox->waiters > 0;
+  inbox->wake = inbox->waiters > 0 || inbox->bell.armed;
   fd_signal(inbox);
 }
 
@@ -160,6 +163,9 @@ void fy_inbox_unlock(struct freddy_inbox *inbox) {
       wakes.first = fy_inbox_ref(inbox);
     }
   }
+  if (wake) {
+    fy_bell_ring(&inbox->bell);
+  }
   pthread_mutex_unlock(&inbox->lock);
   if (wake) {
     pthread_cond_broadcast(&inbox->cond);
@@ -178,6 +184,9 @@ void fy_inbox_let_wakes(void) {
 
     wakes.first = inbox->next_to_wake;
     inbox->to_wake = 0;
+    pthread_mutex_lock(&inbox->lock);
+    fy_bell_ring(&inbox->bell);
+    pthread_mutex_unlock(&inbox->lock);
     pthread_cond_broadcast(&inbox->cond);
     fy_inbox_unref(inbox);
   }
@@ -216,6 +225,7 @@ void fy_inbox_cut(struct freddy_inbox *inbox) {
   while (inbox->first) {
     fy_inbox_unlist(inbox, inbox->first);
   }
+  fy_bell_close(&inbox->bell);
   pthread_mutex_unlock(&inbox->lock);
 }
 
@@ -290,6 +300,41 @@ int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err) {
   fd = inbox->fd;
   pthread_mutex_unlock(&inbox->lock);
   return fd;
+}
+
+int fy_inbox_bell_open(struct freddy_inbox *inbox, int *port, char *secret,
+                       freddy_error *err) {
+  int rc;
+
+  pthread_mutex_lock(&inbox->lock);
+  rc = fy_bell_open(&inbox->bell, port, err);
+  memcpy(secret, inbox->bell.secret, sizeof(inbox->bell.secret));
+  pthread_mutex_unlock(&inbox->lock);
+  return rc;
+}
+
+int fy_inbox_bell_answer(struct freddy_inbox *inbox) {
+  int answered;
+
+  pthread_mutex_lock(&inbox->lock);
+  answered = fy_bell_answer(&inbox->bell);
+  pthread_mutex_unlock(&inbox->lock);
+  return answered;
+}
+
+int fy_inbox_bell_arm(struct freddy_inbox *inbox) {
+  int armed;
+
+  pthread_mutex_lock(&inbox->lock);
+  armed = inbox->bell.armed = !inbox->first && inbox->bell.socket >= 0;
+  pthread_mutex_unlock(&inbox->lock);
+  return armed;
+}
+
+void fy_inbox_bell_close(struct freddy_inbox *inbox) {
+  pthread_mutex_lock(&inbox->lock);
+  fy_bell_close(&inbox->bell);
+  pthread_mutex_unlock(&inbox->lock);
 }
 
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "freddy.h"
+#include "net/bell.h"
 #include "net/listener.h"
 #include "net/post.h"
 
@@ -32,6 +33,7 @@ struct freddy_inbox {
   int fd; /* -1 until asked for */
   int fd_write;
   int fd_signalled;
+  struct fy_bell bell;
   struct fy_chunk *held;       /* the data event that the host is looking at */
   struct freddy_call *lender;  /* or whose, when it stays in its flow */
   struct fy_cause *held_cause; /* or the cause of a repeat */
@@ -56,6 +58,12 @@ void fy_inbox_cut(struct freddy_inbox *inbox);
 int fy_inbox_wait(struct freddy_inbox *inbox, double seconds);
 int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err);
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);
+
+int fy_inbox_bell_open(struct freddy_inbox *inbox, int *port, char *secret,
+                       freddy_error *err);
+int fy_inbox_bell_answer(struct freddy_inbox *inbox);
+int fy_inbox_bell_arm(struct freddy_inbox *inbox);
+void fy_inbox_bell_close(struct freddy_inbox *inbox);
 
 /* Let the lock go, and tell whoever waits if something was listed: not
  * before, or they would wake only to wait for the lock. The caller holds a

@@ -13,7 +13,7 @@
 ---   yields   true: `wait` gives the coroutine that calls it to a loop of the
 ---            host's, and is not called in a task, nor inside one
 ---   wait     function(entry, pump): return when entry.done is true. The
----            pump has two functions: step() handles one event, and returns
+---            pump has functions: step() handles one event, and returns
 ---            false when there is none; idle() waits up to 50 ms for one
 ---   wake     optional function(entry): entry.done has become true
 ---   give_way optional function(pump): somebody outside of tasks takes one
@@ -25,6 +25,13 @@
 ---            left, and the loop must not end before. Called at the first
 ---            need and whenever either changes; with nil when another host
 ---            takes over
+---   engage   optional function(pump, who): events are to come that nobody
+---            waits for, as `who` wants. Must not wait; true, or nil and why
+---            they cannot be handled
+---   start    optional function(fn, ...): run fn(...) in a coroutine of the
+---            host's own, in which tasks then wait by `wait`, until its first
+---            wait. False where there can be none: it is called again, in a
+---            step. On Lua 5.1 only LuaJIT can do so
 ---   report   optional function(text): where errors go that nobody handles;
 ---            without it standard error
 ---
@@ -36,15 +43,23 @@
 ---@field wake? fun(entry: table)
 ---@field give_way? fun(pump: freddy.Pump)
 ---@field watch? fun(fd: integer?, busy: boolean, pump: freddy.Pump?)
+---@field engage? fun(pump: freddy.Pump, who: string): boolean?, string?
+---@field start? fun(fn: function, ...): boolean?
+---@field cancel_on_abort? fun(who: string, entry: table)
+---@field drains? boolean a program may end as soon as a call has returned
 ---@field report? fun(text: string)
 
 ---@class freddy.Pump
 ---@field step fun(): boolean
 ---@field idle fun()
 ---@field serve fun(budget: number?): boolean
+---@field inbox fun(): freddy.core.Inbox?, freddy.Error?
+---@field timer fun(entry: table, seconds: number): boolean?, freddy.Error?
+---@field busy fun(): boolean whether calls are open, or tasks
+---@field kept fun(): boolean whether events may come all the same
 
 ---@type freddy.Host
-local block = { name = "block" }
+local block = { name = "block", drains = true }
 
 function block.wait(entry, pump)
   local step, idle = pump.step, pump.idle

@@ -1,0 +1,100 @@
+-- SPDX-License-Identifier: MIT
+--- The host for nginx with its Lua module, and OpenResty: a call yields the
+--- light thread that makes it, and the worker goes on. Picked by itself there.
+--- See block.lua for the interface.
+local ngx = rawget(_G, "ngx") or error("this is no nginx", 0)
+local misuse = require "freddy.misuse"
+local pump = require "freddy.nginx_pump"
+local semaphore = require "ngx.semaphore"
+local get_phase = ngx.get_phase
+
+local YIELDS = { rewrite = true, server_rewrite = true, access = true,
+  content = true, timer = true, preread = true, ssl_cert = true,
+  ssl_session_fetch = true, ssl_client_hello = true }
+local ELSEWHERE = "in a rewrite, access or content phase or in a timer "
+  .. "(ngx.timer.at)"
+local WAY_OUT = {
+  init = "there are no workers yet: make the client here, and use it "
+    .. ELSEWHERE,
+  init_worker = "call it in ngx.timer.at(0, function() ... end)",
+}
+local PATIENCE = 1 -- seconds after which the pump is looked at
+local MAX_RESTING = 256
+local resting = {} -- semaphores that nobody waits for
+local ABORT = {}   -- the key in ngx.ctx of calls that the client's end cancels
+
+---@type freddy.Host
+local nginx = { name = "nginx", yields = true }
+
+function nginx.blocked()
+  local phase = get_phase()
+  if not YIELDS[phase] then
+    return ("nothing can wait in %s_by_lua: %s"):format(phase, WAY_OUT[phase]
+      or "call it " .. ELSEWHERE .. ", or do not wait: client:fire")
+  end
+end
+
+function nginx.engage(work, who)
+  if get_phase() == "init" then
+    misuse.raise("%s: nothing runs in init_by_lua: %s", who, WAY_OUT.init)
+  end
+  return pump.engage(work)
+end
+
+function nginx.wait(entry, work)
+  local sema, seen = table.remove(resting) or semaphore.new(0), nil
+  entry.sema = sema
+  while not entry.done do
+    if pump.engage(work) then
+      if not sema:wait(PATIENCE) then
+        seen = pump.look(seen)
+      end
+    elseif not work.step() then -- no timer is to be had: look oneself
+      sema:wait(0.005)
+    end
+  end
+  entry.sema = nil
+  if #resting < MAX_RESTING then
+    resting[#resting + 1] = sema
+  end
+end
+
+function nginx.wake(entry)
+  if entry.sema then
+    entry.sema:post(1)
+  end
+end
+
+-- A stream that is always ready must not keep the worker from its others.
+function nginx.give_way()
+  ngx.sleep(0)
+end
+
+function nginx.start(fn, ...)
+  return YIELDS[get_phase()] and pump.spawn(fn, ...)
+end
+
+function nginx.cancel_on_abort(who, entry)
+  local ok, ctx = pcall(function() return ngx.ctx end)
+  local calls = ok and ctx[ABORT]
+  if not calls then
+    calls = setmetatable({}, { __mode = "k" })
+    local set, ready, why = pcall(ngx.on_abort, function()
+      for one in pairs(calls) do
+        one.call:cancel()
+      end
+    end)
+    if not (set and ready) then
+      misuse.raise("%s: cancel_on_abort is not possible here: %s", who,
+        tostring(why or ready))
+    end
+    ctx[ABORT] = calls
+  end
+  calls[entry] = true
+end
+
+function nginx.report(text)
+  ngx.log(ngx.ERR, text)
+end
+
+return nginx

@@ -1,0 +1,240 @@
+-- SPDX-License-Identifier: MIT
+--- An nginx of the suite's own, with freddy in it: its files are in a folder
+--- of its own, and its workers run as nobody when the suite is root.
+
+local helper = require "spec.helper"
+local socket = require "socket"
+
+local nginx_util = {}
+
+local PATHS = "/usr/sbin:/usr/local/sbin:/usr/local/openresty/nginx/sbin"
+local MODULE_DIRS = { "/usr/lib/nginx/modules", "/usr/lib64/nginx/modules",
+  "/usr/share/nginx/modules", "/usr/local/lib/nginx/modules" }
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- Run a shell command. Its output, both streams; and its status.
+function nginx_util.sh(command)
+  local pipe = assert(io.popen("PATH=$PATH:" .. PATHS .. "; { " .. command
+    .. "\n} 2>&1; printf '\\n%d' $?"))
+  local output = pipe:read("*a")
+  pipe:close()
+  local text, status = output:match("^(.*)\n(%d+)$")
+  return text, tonumber(status)
+end
+local sh = nginx_util.sh
+
+local function exists(path)
+  local file = io.open(path)
+  return file and file:close()
+end
+
+local function modules()
+  local build = sh "nginx -V"
+  if build:find("--add-module=[^ ]*lua") then
+    return ""
+  end
+  for _, dir in ipairs(MODULE_DIRS) do
+    if exists(dir .. "/ngx_http_lua_module.so") then
+      return ("load_module %s/ndk_http_module.so;\nload_module "
+        .. "%s/ngx_http_lua_module.so;"):format(dir, dir)
+    end
+  end
+end
+
+--- Why these specs cannot run here, or nil: they are not about the Lua that
+--- runs them, and nginx brings a LuaJIT of its own.
+function nginx_util.missing()
+  if os.getenv "FY_TEST_FIRST_LUA" ~= "1" then
+    return nil, true
+  elseif select(2, sh "command -v nginx") ~= 0 or not modules() then
+    return "nginx with its Lua module is not installed"
+  elseif not exists(helper.build .. "/luajit/freddy/core.so") then
+    return "there is no build for LuaJIT"
+  elseif (os.getenv "FLAVOUR" or "") ~= "" then
+    return "nginx does not run under a sanitizer"
+  end
+end
+
+local CONF = [[
+@MODULES@
+@USER@
+worker_processes @WORKERS@;
+pid nginx.pid;
+error_log error.log @LEVEL@;
+env FREDDY_API_KEY;
+@MAIN@
+events { worker_connections 2048; }
+http {
+  access_log off;
+  client_body_temp_path tmp/body;
+  proxy_temp_path tmp/proxy;
+  fastcgi_temp_path tmp/fastcgi;
+  uwsgi_temp_path tmp/uwsgi;
+  scgi_temp_path tmp/scgi;
+  keepalive_requests 1000000;
+  lua_package_path "@DIR@/lua/?.lua;;";
+  lua_package_cpath "@DIR@/?.so;;";
+  @HTTP@
+  server {
+    listen 127.0.0.1:@PORT@ backlog=1024;
+    location = /ping { content_by_lua_block { ngx.say "pong" } }
+    @SERVER@
+  }
+}
+]]
+
+local Server = {}
+Server.__index = Server
+
+local function write(path, text)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  file:close()
+end
+
+local function read(path)
+  local file = io.open(path)
+  local text = file and file:read("*a") or ""
+  if file then
+    file:close()
+  end
+  return text
+end
+
+local function free_port()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  listener:close()
+  return port
+end
+
+function Server:configure()
+  local given = self.given
+  local words = {
+    MODULES = modules(), DIR = self.dir, PORT = tostring(self.port),
+    USER = self.root and "user nobody " .. self.group .. ";" or "",
+    WORKERS = tostring(given.workers or 1), LEVEL = given.level or "warn",
+    MAIN = given.main or "", HTTP = given.http or "",
+    SERVER = given.server or "",
+  }
+  local text = CONF:gsub("@(%u+)@", function(name)
+    return words[name]
+  end)
+  -- What the snippets name themselves.
+  text = text:gsub("@(%u+)@", {
+    BASE = helper.base_url, CA = self.dir .. "/ca.pem",
+    KEY = helper.api_key, HOSTILE = helper.hostile_url,
+  })
+  write(self.dir .. "/nginx.conf", text)
+end
+
+local function nginx_command(self, more)
+  return ("cd / && nginx -p %s/ -e error.log -c nginx.conf %s </dev/null")
+    :format(quote(self.dir), more or "")
+end
+
+--- Start one. `given`: http and server, pieces of its configuration in which
+--- @BASE@, @CA@, @KEY@ and @HOSTILE@ are the test servers'; workers (1),
+--- main, level.
+function nginx_util.start(given)
+  local dir = sh("mktemp -d"):gsub("%s+$", "")
+  local self = setmetatable({ dir = dir, given = given }, Server)
+  self.root = sh("id -u"):match "^0" ~= nil
+  self.group = sh("getent group nogroup nobody | cut -d: -f1"):match "%w+"
+  local out, status = sh(("cd %s && mkdir tmp freddy && cp -r %s . && "
+    .. "cp %s freddy/ && cp %s ca.pem && chmod -R a+rX . && chmod 755 .")
+    :format(quote(dir), quote(helper.top .. "/lua"),
+      quote(helper.build .. "/luajit/freddy/core.so"), quote(helper.ca_file)))
+  assert(status == 0, out)
+  for _ = 1, 10 do
+    self.port = free_port()
+    self:configure()
+    out, status = sh(nginx_command(self))
+    if status == 0 or not out:find "Address already in use" then
+      break
+    end
+  end
+  if status ~= 0 then
+    error("nginx: " .. out .. read(dir .. "/error.log"), 2)
+  end
+  self.url = "http://127.0.0.1:" .. self.port
+  helper.eventually(function()
+    return read(dir .. "/nginx.pid") ~= ""
+      and select(2, pcall(helper.http_request, "GET", self.url .. "/ping"))
+        == 200
+  end, 30)
+  return self
+end
+
+--- Its answer to GET: body, status, head.
+function Server:get(path)
+  local status, body, head = helper.http_request("GET", self.url .. path)
+  return body, status, head
+end
+
+--- Send all of these before reading any. Their bodies, in order.
+function Server:get_all(paths)
+  local conns, bodies = {}, {}
+  for i, path in ipairs(paths) do
+    conns[i] = assert(socket.connect("127.0.0.1", self.port))
+    conns[i]:settimeout(60)
+    assert(conns[i]:send("GET " .. path .. " HTTP/1.0\r\n\r\n"))
+  end
+  for i, conn in ipairs(conns) do
+    local text, why, partial = conn:receive "*a"
+    text = text or partial
+    conn:close()
+    bodies[i] = text:match "\r\n\r\n(.*)$"
+      or error("no answer: " .. tostring(why) .. " " .. text, 2)
+  end
+  return bodies
+end
+
+function Server:master()
+  return tonumber((read(self.dir .. "/nginx.pid"):match "%d+"))
+end
+
+--- The process ids of its workers, those that are on their way out included.
+function Server:workers()
+  local ids = {}
+  for id in sh("pgrep -P " .. self:master()):gmatch "%d+" do
+    ids[#ids + 1] = tonumber(id)
+  end
+  return ids
+end
+
+--- What it wrote to its log so far.
+function Server:log()
+  return read(self.dir .. "/error.log")
+end
+
+--- Load the configuration again: new workers take the place of the old.
+function Server:reload()
+  local out, status = sh(nginx_command(self, "-s reload"))
+  assert(status == 0, out)
+end
+
+local function is_alive(pid)
+  return select(2, sh("kill -0 " .. pid)) == 0
+end
+
+--- End it, as gracefully as `signal` says ("QUIT"). Returns its log.
+function Server:stop(signal)
+  local pid = self:master()
+  sh(("kill -%s %d"):format(signal or "QUIT", pid))
+  local ended = pcall(helper.eventually, function()
+    return not is_alive(pid)
+  end, 30)
+  if not ended then
+    sh(("pkill -KILL -P %d; kill -KILL %d"):format(pid, pid))
+  end
+  local log = self:log()
+  sh("rm -rf " .. quote(self.dir))
+  assert(ended, "nginx does not end: " .. log)
+  return log
+end
+
+return nginx_util
