@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "net/engine.h"
 #include "net/listener.h"
+#include "net/turns.h"
 
 static const freddy_error forked_error = {
     .code = FREDDY_EFORKED, .message = "the call belongs to another process"};
@@ -69,23 +70,34 @@ const freddy_error *freddy_call_error(const freddy_call *call) {
   return call->error.code == FREDDY_OK ? NULL : &call->error;
 }
 
-static int has_head(const freddy_call *call) {
-  return atomic_load(&call->published) >= FY_HEAD_ONLY &&
-         call->answer.headers.complete;
+/* The head that is the host's, or NULL. */
+static const struct fy_headers *head_of(const freddy_call *call) {
+  const struct fy_headers *headers;
+
+  if (atomic_load(&call->published) < FY_HEAD_ONLY) {
+    return NULL;
+  }
+  headers = call->shown ? &call->shown->headers : &call->answer.headers;
+  return headers->complete ? headers : NULL;
 }
 
 int freddy_call_status(const freddy_call *call) {
-  return has_head(call) ? call->answer.headers.status : 0;
+  const struct fy_headers *head = head_of(call);
+
+  return head ? head->status : 0;
 }
 
 int freddy_call_header(const freddy_call *call, size_t index,
                        const char **name, const char **value) {
-  return has_head(call) &&
-         fy_headers_at(&call->answer.headers, index, name, value);
+  const struct fy_headers *head = head_of(call);
+
+  return head && fy_headers_at(head, index, name, value);
 }
 
 const char *freddy_call_header_get(const freddy_call *call, const char *name) {
-  return has_head(call) ? fy_headers_get(&call->answer.headers, name) : NULL;
+  const struct fy_headers *head = head_of(call);
+
+  return head ? fy_headers_get(head, name) : NULL;
 }
 
 const char *freddy_call_body(const freddy_call *call, size_t *size) {
@@ -109,22 +121,25 @@ void *freddy_call_document(const freddy_call *call, freddy_error *err) {
 }
 
 void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
+  const struct fy_headers *head = head_of(call);
+
   memset(stats, 0, sizeof(*stats));
   if (has_all(call)) {
     *stats = call->answer.stats;
   } else {
     stats->attempts = atomic_load(&call->attempts);
-    stats->http_version =
-        has_head(call) ? call->answer.headers.http_version : 0;
+    stats->http_version = head ? head->http_version : 0;
   }
 }
 
 /* The engine may be following a redirect: what it has come to is the host's
  * once it is published. */
 const char *freddy_call_url(const freddy_call *call) {
-  const char *url = atomic_load(&call->published) >= FY_HEAD_ONLY
-                        ? call->ask.target.url
-                        : call->url;
+  const char *url = call->url;
+
+  if (atomic_load(&call->published) >= FY_HEAD_ONLY) {
+    url = call->shown ? call->shown->url : call->ask.target.url;
+  }
 
   return url ? url : "";
 }

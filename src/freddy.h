@@ -70,8 +70,9 @@ typedef struct freddy_error {
   int uncertain;      /* FREDDY_EAUTH, session_expired: 1 when the answer of a
                          refresh was lost before */
   const char *cause;  /* FREDDY_EAUTH: why the server refused what there was
-                         to renew the token with, "invalid_api_key"; static;
-                         NULL: not known */
+                         to renew the token with, "invalid_api_key"; FREDDY_ECUT
+                         of a turn: why it is not resumed; static; NULL: not
+                         known */
 } freddy_error;
 
 typedef struct freddy_client freddy_client;
@@ -314,6 +315,16 @@ typedef enum freddy_event_type {
   FREDDY_DONE        /* the last one, always, exactly once */
 } freddy_event_type;
 
+/* What an event of a turn is (freddy_request.turn). */
+typedef enum freddy_class {
+  FREDDY_NO_CLASS = 0, /* of any other stream */
+  FREDDY_NOTE,         /* how it stands: created, context; unknown ones */
+  FREDDY_CONTENT,      /* a piece of the answer */
+  FREDDY_QUIET,        /* only that the connection lives: heartbeats */
+  FREDDY_TERMINAL,     /* the answer is whole, or was cancelled */
+  FREDDY_FAILURE       /* there will be no answer: the last event */
+} freddy_class;
+
 /* Tokens that are handed over. */
 typedef struct freddy_tokens {
   const char *access_token;
@@ -341,6 +352,9 @@ typedef struct freddy_event {
   const char *id; /* the last one that the stream gave; NULL: none yet */
   size_t id_size;
   int64_t retry; /* milliseconds; -1: not given with this event */
+  /* Of a turn: `name` is what the data say, where they do; and */
+  freddy_class turn_class;
+  int tool; /* the call of a tool, from 0, of which it is a piece; -1 */
   /* FREDDY_NEED_BODY: the id to answer, how many bytes at most, and which of
    * the request's parts is asked (0: the body_reader). */
   uint32_t question;
@@ -440,7 +454,11 @@ typedef struct freddy_request {
   const char *save_to;     /* the file for a 2xx answer's body; see below */
   int stream;              /* 1: FREDDY_HEAD and FREDDY_DATA as they come */
   int events;              /* 1: FREDDY_HEAD and FREDDY_EVENT; see below */
-  int pull;                /* 1: data and events: by freddy_call_next */
+  int turn;           /* 1: with `events`: those of an answer; see below */
+  const char *thread; /* with `turn`: the thread that the body names, by
+                         which it can be resumed; NULL: none */
+  int no_resume;      /* 1: it is not resumed; nor without `retries` */
+  int pull;           /* 1: data and events: by freddy_call_next */
   int http1;      /* 1: HTTP/1.1; -1: HTTP/2 where offered; 0: the client's */
   int progress;   /* 1: FREDDY_PROGRESS as well */
   int retries;    /* 0: the client's; negative: none */
@@ -507,6 +525,20 @@ typedef struct freddy_request {
  * in which events wait to be taken. Where HTTP/2 is spoken libcurl may keep
  * some 32 MB more of a stream that nobody takes. Accept is sent, unless
  * `headers` has one. Not for HEAD, nor with `stream`.
+ *
+ * With `turn` as well the events are those that answer POST
+ * /v1/model/response, of any generation of the API: named, classed and, where
+ * they are pieces of calls of tools, put together by numbers. It ends well
+ * with [DONE], which is no event, or behind a FREDDY_TERMINAL one, however the
+ * body ends; behind a FREDDY_FAILURE it ends without error, too. Otherwise it
+ * is resumed, if it has told its thread: by a GET of PATH/{thread}/stream with
+ * the number of the last event, up to five times in a row that bring nothing
+ * new, with a wait as between repeats; events that were given are not given
+ * again. Where it cannot be the call ends with FREDDY_ECUT, and `cause` is
+ * "no_thread", "tries", "not_found", "unauthorized", "refused" or "off". The
+ * POST is never repeated; but a FREDDY_FAILURE with 401 that is the first that
+ * is heard renews the token as a 401 does. An answer that is JSON instead is
+ * an answer like any other, without FREDDY_HEAD.
  *
  * out   a new call, owned by the caller (freddy_call_free).
  * err   optional; filled on failure.

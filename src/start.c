@@ -14,6 +14,7 @@
 #include "net/client.h"
 #include "net/engine.h"
 #include "net/events.h"
+#include "net/turns.h"
 #include "rules/header.h"
 
 static const double DEFAULT_CONNECT = 10;
@@ -366,6 +367,9 @@ static int set_flow(struct freddy_call *call, const freddy_request *req,
 
   flow->room = call->ask.buffer;
   flow->is_pulled = req->pull;
+  if (req->turn && !req->events) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL, "turn: only with events");
+  }
   if (!req->events) {
     return FREDDY_OK;
   }
@@ -375,7 +379,14 @@ static int set_flow(struct freddy_call *call, const freddy_request *req,
   }
   flow->is_events = 1;
   call->events = fy_events_new(call, call->client->max_event);
-  return call->events ? FREDDY_OK : fy_error_nomem(err);
+  if (!call->events) {
+    return fy_error_nomem(err);
+  }
+  if (req->turn) {
+    call->events->turns =
+        fy_turns_new(req->thread, !req->no_resume && call->ask.retries > 0);
+  }
+  return !req->turn || call->events->turns ? FREDDY_OK : fy_error_nomem(err);
 }
 
 /* --- Starting ----------------------------------------------------------- */

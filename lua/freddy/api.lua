@@ -13,12 +13,14 @@
 ---             params   array of parameters; they go to the query for GET and
 ---                      DELETE, to the JSON body otherwise
 ---             public   true: needs no credential, so none is sent
+---             answers  "json" or "stream": a model's answer, and how it comes
 ---             doc, returns   sentences for the reference
 --- A parameter: name, type, doc; required: true when it must be given. Types:
 ---             string, integer, number, boolean, array, object, any
 ---
 --- Parameters that are not listed pass through: the server may be newer than
 --- this table.
+local answer_stream = require "freddy.answer_stream"
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
@@ -98,7 +100,8 @@ end
 local function request_options(who, def, params, given)
   local out = {}
   if given ~= nil then
-    options.check(who, given, options.endpoint)
+    options.check(who, given, answer_stream.options[def.answers]
+      or options.endpoint)
     for name, value in pairs(given) do
       out[name] = value
     end
@@ -126,6 +129,7 @@ local function compile(group, method)
     public = method.public,
     to_query = verb == "GET" or verb == "DELETE",
     check = method.params ~= nil and #method.params > 0,
+    answers = method.answers,
   }
 end
 
@@ -151,7 +155,7 @@ end
 
 --- The class of one group's objects, with a method for each of its endpoints.
 ---@param group table
----@param fetch fun(client, who, method, path, options): data, response
+---@param fetch fun(client, who, method, path, options, answers): any, table
 ---@return table class a metatable
 function api.class(group, fetch)
   local methods = {}
@@ -162,7 +166,8 @@ function api.class(group, fetch)
     methods[method.name] = function(self, ...)
       misuse.check_self(self, class, def.who)
       local path, given = prepare(def, ...)
-      return fetch(self.client, def.who, def.method, path, given)
+      return fetch(self.client, def.who, def.method, path, given,
+        def.answers)
     end
   end
   return class
@@ -172,6 +177,7 @@ end
 api.groups = {
   (require "freddy.api.models"), -- one value: 5.4 gives the file, too
   (require "freddy.api.health"),
+  (require "freddy.api.responses"),
 }
 
 return api

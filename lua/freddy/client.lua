@@ -5,6 +5,7 @@ local api = require "freddy.api"
 local auth = require "freddy.auth"
 local body = require "freddy.body"
 local download = require "freddy.download"
+local endpoint = require "freddy.endpoint"
 local errors = require "freddy.errors"
 local json = require "freddy.json"
 local listener = require "freddy.listener"
@@ -25,6 +26,7 @@ local client = {}
 ---@field auth freddy.Auth the credential
 ---@field models freddy.api.Models
 ---@field health freddy.api.Health
+---@field responses freddy.api.Responses
 ---@field package core freddy.core.Client
 ---@field package key_function? fun(): string
 ---@field package key_header? string
@@ -556,22 +558,13 @@ end
 
 -- --- Making one ----------------------------------------------------------
 
+local fetch = endpoint.fetch {
+  perform = perform, masked = masked, spoiled = spoiled,
+  redactor = redactor, credential_of = credential_of,
+}
 local classes = {}
 for i, group in ipairs(api.groups) do
-  classes[i] = api.class(group, function(self, who, method, path, given)
-    local res, err = perform(self, who, method, path, given)
-    if not res then
-      return nil, err
-    elseif given and given.stream then
-      return res, res
-    elseif res.data ~= nil then
-      return res.data, res
-    elseif res.body == "" or res.saved then
-      return true, res
-    end
-    return nil, masked(self, spoiled(self, { method = method, path = path },
-      res, "not_json", "the answer is not JSON"))
-  end)
+  classes[i] = api.class(group, fetch)
 end
 
 --- See freddy.new.

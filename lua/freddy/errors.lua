@@ -3,6 +3,7 @@
 --- may be repeated are data, in kinds.lua.
 local kinds = require "freddy.kinds"
 local body = require "freddy.error_body"
+local response = require "freddy.response"
 
 local errors = {}
 
@@ -244,6 +245,31 @@ function errors.from_response(res, request, credential)
       .. "cannot be sent again: send the request once more"
   end
   err.retryable = may_repeat(answer_again(err), err, request)
+  return complete(err, request, credential)
+end
+
+--- An error from an event that says why there will be no answer. Its head was
+--- a 200: the kind is that of the status which it would have had.
+---@param event freddy.Event class "error"
+---@param res table the stream, for what is known of its head
+---@param redact fun(text: string): string
+---@param request table { method =, path = }
+---@param credential? string
+---@return freddy.Error
+function errors.from_event(event, res, redact, request, credential)
+  local data = response.redact_data(event.json, redact)
+  local err = body.read {
+    status = event.status, headers = {}, data = data,
+    body = redact(event.data),
+  }
+
+  err.kind, err.status = kind_of(event.status), event.status
+  err.reason = body.reason(err)
+  err.retryable = may_repeat(answer_again(err), err, request)
+  err.status, err.sent = res.status, true
+  err.attempts, err.request_id = res.attempts, res.request_id
+  err.details = err.details or {}
+  err.details.event, err.details.status = event.event, event.status
   return complete(err, request, credential)
 end
 

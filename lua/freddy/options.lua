@@ -40,6 +40,7 @@ local function boolean(value)
     return "true or false"
   end
 end
+options.flag = boolean
 
 --- What can stand in a header as a credential does: RFC 9110 5.5.
 local function secret(value)

@@ -120,6 +120,9 @@ static void extras_read(lua_State *L, int table, freddy_request *req,
   req->save_to = fy_field_text(L, table, "save_to", err);
   req->stream = fy_field_flag(L, table, "stream");
   req->events = fy_field_flag(L, table, "events");
+  req->turn = fy_field_flag(L, table, "turn");
+  req->thread = fy_field_text(L, table, "thread", err);
+  req->no_resume = fy_field_flag(L, table, "no_resume");
   req->http1 =
       fy_field_flag(L, table, "http1") - fy_field_flag(L, table, "http2");
   req->pull = req->events || fy_field_flag(L, table, "pull");

@@ -26,6 +26,26 @@ static void push_name(lua_State *L, const freddy_event *event) {
   }
 }
 
+/* What only events of a turn have. */
+static void push_class(lua_State *L, const freddy_event *event) {
+  static const char *const names[] = {
+      [FREDDY_NOTE] = "note",     [FREDDY_CONTENT] = "content",
+      [FREDDY_QUIET] = "quiet",   [FREDDY_TERMINAL] = "terminal",
+      [FREDDY_FAILURE] = "error",
+  };
+
+  lua_pushstring(L, names[event->turn_class]);
+  lua_setfield(L, -2, "class");
+  if (event->status) {
+    lua_pushinteger(L, event->status);
+    lua_setfield(L, -2, "status");
+  }
+  if (event->tool >= 0) {
+    lua_pushinteger(L, event->tool + 1);
+    lua_setfield(L, -2, "tool");
+  }
+}
+
 /* `last` is where the id in slot LAST_ID stands: mostly it stays. */
 static void push_event(lua_State *L, const freddy_event *event,
                        const char **last) {
@@ -50,6 +70,9 @@ static void push_event(lua_State *L, const freddy_event *event,
     lua_pushvalue(L, lua_upvalueindex(RETRY));
     fy_lua_pushint64(L, event->retry);
     lua_rawset(L, -3);
+  }
+  if (event->turn_class) {
+    push_class(L, event);
   }
   lua_pushvalue(L, CLASS);
   lua_setmetatable(L, -2);

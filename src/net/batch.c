@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "net/flow.h"
 
 enum { CHUNK_ROOM = 16 * 1024 };
@@ -17,7 +18,21 @@ struct record {
   size_t id_at; /* from the chunk's start; 0: none was given yet */
   size_t id_size;
   int64_t retry;
+  freddy_class class;
+  int status;
+  int tool;
 };
+
+/* What of a turn's event concerns the host. */
+static freddy_class class_of(const struct fy_turn_event *turn) {
+  static const freddy_class classes[] = {
+      [FY_TURN_NOTE] = FREDDY_NOTE,     [FY_TURN_CONTENT] = FREDDY_CONTENT,
+      [FY_TURN_QUIET] = FREDDY_QUIET,   [FY_TURN_TERMINAL] = FREDDY_TERMINAL,
+      [FY_TURN_ERROR] = FREDDY_FAILURE,
+  };
+
+  return turn ? classes[turn->class] : FREDDY_NO_CLASS;
+}
 
 static int has_id(const struct fy_batch *batch,
                   const struct fy_sse_event *event) {
@@ -57,7 +72,7 @@ static char *put(char *at, const char *text, size_t size) {
 }
 
 int fy_batch_add(struct fy_batch *batch, const struct fy_sse_event *event,
-                 size_t more) {
+                 const struct fy_turn_event *turn, size_t more) {
   int with_id = !has_id(batch, event);
   size_t size = size_of(event, with_id);
   struct fy_chunk *chunk = batch->last;
@@ -79,6 +94,9 @@ int fy_batch_add(struct fy_batch *batch, const struct fy_sse_event *event,
   record->data_size = event->data_size;
   record->id_size = event->id ? event->id_size : 0;
   record->retry = event->retry;
+  record->class = class_of(turn);
+  record->status = turn ? turn->status : 0;
+  record->tool = turn ? turn->tool : -1;
   at = put((char *)(record + 1), event->event, event->event_size);
   at = put(at, event->data, event->data_size);
   if (with_id) {
@@ -109,5 +127,20 @@ size_t fy_batch_read(const struct fy_chunk *chunk, size_t at,
   event->id = record->id_at ? chunk->data + record->id_at : NULL;
   event->id_size = record->id_size;
   event->retry = record->retry;
+  event->turn_class = record->class;
+  event->status = record->status;
+  event->tool = record->tool;
   return record->size;
+}
+
+void fy_batch_clear(struct fy_batch *batch) {
+  struct fy_chunk *chunk = batch->first;
+
+  while (chunk) {
+    struct fy_chunk *next = chunk->next;
+
+    fy_free(chunk);
+    chunk = next;
+  }
+  memset(batch, 0, sizeof(*batch));
 }

@@ -8,6 +8,7 @@
 
 #include "freddy.h"
 #include "rules/sse.h"
+#include "rules/turn.h"
 
 struct fy_chunk;
 
@@ -19,10 +20,15 @@ struct fy_batch {
   size_t id_size;
 };
 
-/* Pack an event; its bytes are copied. `more` is how much input is left, from
- * which follows how much room is worth having. FREDDY_OK or FREDDY_ENOMEM. */
+/* Pack an event; its bytes are copied. `turn` is what rules/turn says of it,
+ * or NULL. `more` is how much input is left,
+ * from which follows how much room is worth having. FREDDY_OK or
+ * FREDDY_ENOMEM. */
 int fy_batch_add(struct fy_batch *batch, const struct fy_sse_event *event,
-                 size_t more);
+                 const struct fy_turn_event *turn, size_t more);
+
+/* Free what is in it; empty again. */
+void fy_batch_clear(struct fy_batch *batch);
 
 /* Fill `event` with the one that is packed at `at`, borrowed from there; how
  * many bytes it takes. */

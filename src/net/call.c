@@ -12,6 +12,7 @@
 #include "net/events.h"
 #include "net/listener.h"
 #include "net/transfer.h"
+#include "net/turns.h"
 
 static void post_ref(struct fy_post *post) {
   fy_call_ref((struct freddy_call *)post);
@@ -79,6 +80,7 @@ static void free_call(struct freddy_call *call) {
   fy_flow_clear(&call->flow);
   free_causes(call->cause_first);
   fy_events_free(call->events);
+  fy_shown_free(call->shown);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
   fy_credential_unref(call->session);

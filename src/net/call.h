@@ -26,6 +26,7 @@ struct fy_credential;
 struct fy_events;
 struct fy_listener;
 struct fy_save;
+struct fy_shown;
 struct fy_transfer;
 
 /* Why an attempt was not the last one, as the host hears of it: what was told
@@ -131,6 +132,7 @@ struct freddy_call {
   struct fy_save *save;     /* a 2xx that is saved; NULL: none */
   struct fy_events *events; /* NULL: none are asked for */
   struct fy_answer answer;  /* the host's once published */
+  struct fy_shown *shown;   /* the head in its stead; NULL: none */
   struct fy_io_job job;
   freddy_error failure; /* while the I/O thread finishes the answer */
   struct fy_io_job measure;

@@ -2,13 +2,17 @@
 #include "net/events.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "net/batch.h"
 #include "net/call.h"
 #include "net/engine.h"
+#include "net/flow.h"
 #include "net/transfer.h"
+#include "net/turns.h"
 
 /* --- Silence ------------------------------------------------------------ */
 
@@ -55,6 +59,8 @@ struct fy_events *fy_events_new(struct freddy_call *call, size_t max_event) {
 void fy_events_free(struct fy_events *events) {
   if (events) {
     fy_sse_clear(&events->sse);
+    fy_batch_clear(&events->batch);
+    fy_turns_free(events->turns);
     fy_free(events);
   }
 }
@@ -73,18 +79,88 @@ int fy_events_refuse(const struct freddy_call *call, freddy_error *err) {
                       type ? type : "of no content type");
 }
 
-void fy_events_begin(struct fy_events *events) {
+int fy_events_begin(struct fy_events *events) {
+  struct freddy_call *call = events->call;
+
   fy_sse_clear(&events->sse);
+  fy_batch_clear(&events->batch);
   events->last = fy_clock_now();
   fy_timers_set(&events->call->engine->timers, &events->timer,
                 fy_clock_add(events->last, limit_of(events)));
+  if (events->turns) {
+    return fy_turns_begin(call, events->turns);
+  }
+  fy_call_tell_head(call);
+  return FREDDY_OK;
+}
+
+int fy_events_is_over(const struct fy_events *events) {
+  return events->turns && fy_turns_is_over(events->turns);
+}
+
+int fy_events_is_refusal(const struct fy_events *events) {
+  return events->turns && events->turns->refused;
 }
 
 /* --- Events ------------------------------------------------------------- */
 
+/* Much of it is not held back: then what comes is an answer. */
+static const size_t LONGEST_HOLD = 64 * FY_KIB;
+
+static int is_held(const struct fy_events *events) {
+  return events->turns && events->batch.bytes < LONGEST_HOLD &&
+         fy_turns_holds(events->call, events->turns);
+}
+
+static void hand_over(struct fy_events *events) {
+  if (events->batch.first) {
+    fy_flow_put_batch(events->call, &events->batch);
+    memset(&events->batch, 0, sizeof(events->batch));
+  }
+}
+
+int fy_events_show(struct fy_events *events) {
+  if (events->turns &&
+      fy_turns_show(events->call, events->turns) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  hand_over(events);
+  return FREDDY_OK;
+}
+
+/* An event of a turn. */
+static int take_turn(struct fy_events *events,
+                     const struct fy_sse_event *event, size_t more) {
+  struct fy_turns *turns = events->turns;
+  int was_over = fy_turns_is_over(turns);
+  struct fy_sse_event named = *event;
+  struct fy_turn_event seen;
+
+  if (fy_turn_take(&turns->turn, event, &seen) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
+  }
+  named.event = seen.name.data;
+  named.event_size = seen.name.size;
+  turns->refused |= seen.step == FY_TURN_REFUSE;
+  if (!was_over && fy_turns_is_over(turns)) {
+    fy_transfer_linger(events->call->transfer);
+  }
+  if (seen.class != FY_TURN_QUIET) {
+    events->last = fy_clock_now();
+  }
+  return seen.step == FY_TURN_SKIP || seen.step == FY_TURN_DONE
+             ? FREDDY_OK
+             : fy_batch_add(&events->batch, &named, &seen, more);
+}
+
+static int take_plain(struct fy_events *events,
+                      const struct fy_sse_event *event, size_t more) {
+  events->last = fy_clock_now();
+  return fy_batch_add(&events->batch, event, NULL, more);
+}
+
 int fy_events_put(struct fy_events *events, const char *data, size_t size,
                   freddy_error *err) {
-  struct fy_batch batch = {.bytes = 0};
   struct fy_sse_event event;
   int rc;
 
@@ -93,14 +169,14 @@ int fy_events_put(struct fy_events *events, const char *data, size_t size,
     if (rc != FREDDY_OK || !event.data) {
       break;
     }
-    rc = fy_batch_add(&batch, &event, size);
+    rc = events->turns ? take_turn(events, &event, size)
+                       : take_plain(events, &event, size);
     if (rc != FREDDY_OK) {
       break;
     }
   }
-  if (batch.first) {
-    events->last = fy_clock_now();
-    fy_flow_put_batch(events->call, &batch);
+  if (!is_held(events) && fy_events_show(events) != FREDDY_OK) {
+    return FREDDY_ENOMEM;
   }
   return rc;
 }
@@ -119,6 +195,12 @@ void fy_events_end(struct fy_events *events,
   const struct fy_headers *headers = &call->answer.headers;
 
   (void)transfer;
+  if (events->turns) {
+    if (call->streaming) {
+      fy_turns_end(events->turns, err);
+    }
+    return; /* what is JSON is an answer, and what is none was refused */
+  }
   if (err->code != FREDDY_OK || headers->status < 200 ||
       headers->status > 299) {
     return;

@@ -6,16 +6,20 @@
 
 #include "base/clock.h"
 #include "freddy.h"
+#include "net/batch.h"
 #include "net/timers.h"
 #include "rules/sse.h"
 
 struct fy_transfer;
+struct fy_turns;
 
 struct fy_events {
   struct freddy_call *call;
   struct fy_sse sse;
-  struct fy_timer timer; /* timeout.event */
-  fy_time last;          /* when an event came that says something */
+  struct fy_timer timer;  /* timeout.event */
+  fy_time last;           /* when an event came that says something */
+  struct fy_turns *turns; /* NULL: they are not those of a turn */
+  struct fy_batch batch;  /* not handed over yet */
 };
 
 /* For a call that asks for events; NULL when there is no memory. */
@@ -28,8 +32,18 @@ int fy_events_fits(const struct freddy_call *call);
 /* What to say of another one. */
 int fy_events_refuse(const struct freddy_call *call, freddy_error *err);
 
-/* The head of one has come: from here on its events are waited for. */
-void fy_events_begin(struct fy_events *events);
+/* The head of one has come: it goes to the host, and from here on events are
+ * waited for. FREDDY_OK or FREDDY_ENOMEM. */
+int fy_events_begin(struct fy_events *events);
+
+/* Hand over what is held back. FREDDY_OK or FREDDY_ENOMEM. */
+int fy_events_show(struct fy_events *events);
+
+/* 1 when it has said all there is to say, whatever comes. */
+int fy_events_is_over(const struct fy_events *events);
+
+/* 1 when what it said is a 401. */
+int fy_events_is_refusal(const struct fy_events *events);
 
 /* More of the decoded body. The events in it go to the host. FREDDY_OK;
  * FREDDY_ETOO_LARGE with reason event; FREDDY_ENOMEM. */

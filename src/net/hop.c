@@ -105,6 +105,26 @@ static void change(struct freddy_call *call, const struct fy_step *step,
   call->led = 1;
 }
 
+int fy_hop_to(struct freddy_call *call, const char *url, size_t size) {
+  const struct fy_step step = {.to_get = 1, .drops_body = 1};
+  struct fy_target target = {.url = NULL};
+  char *method = fy_strndup("GET", 3);
+  struct fy_url parts;
+  int rc = method ? fy_url_split(url, size, &parts, NULL) : FREDDY_ENOMEM;
+
+  if (rc == FREDDY_OK) {
+    rc = fy_target_at(&target, call->client, &parts);
+  }
+  if (rc != FREDDY_OK) {
+    fy_target_clear(&target);
+    fy_free(method);
+    return FREDDY_ENOMEM;
+  }
+  change(call, &step, &target, method);
+  call->hops = call->led = 0;
+  return FREDDY_OK;
+}
+
 int fy_hop(struct freddy_call *call, int body_spent, freddy_error *err) {
   struct fy_target target = {.url = NULL};
   struct fy_step step = {.to_get = 0};

@@ -16,4 +16,9 @@ struct freddy_call;
  * body_spent  1: the body cannot be sent again (fy_upload_can_replay). */
 int fy_hop(struct freddy_call *call, int body_spent, freddy_error *err);
 
+/* Change the request into a GET of `url`, without a body and what belongs to
+ * one, by the same credential. FREDDY_OK or FREDDY_ENOMEM, then it is as it
+ * was. */
+int fy_hop_to(struct freddy_call *call, const char *url, size_t size);
+
 #endif

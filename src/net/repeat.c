@@ -11,9 +11,11 @@
 #include "net/call.h"
 #include "net/client.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "net/outcome.h"
 #include "net/save.h"
 #include "net/transfer.h"
+#include "net/turns.h"
 #include "rules/retry.h"
 
 /* 0 and up, below 1. */
@@ -109,6 +111,13 @@ int fy_repeat_try(struct freddy_call *call, const freddy_error *err,
 
   if (!is_ours(call)) {
     return 0;
+  }
+  if (call->events && call->events->turns) {
+    int done = fy_turns_try(call, call->events->turns, err);
+
+    if (done >= 0) {
+      return done;
+    }
   }
   look(call, err, attempt, &seen);
   if (err->code == FREDDY_OK && seen.status >= 200 && seen.status <= 299) {

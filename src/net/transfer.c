@@ -27,8 +27,8 @@
   ((struct fy_transfer *)((char *)(timer)-offsetof(struct fy_transfer, \
                                                    member)))
 
-/* How long a redirect's body is waited for, so that its connection can be
- * used again: a new one costs less than that. */
+/* How long the rest of a body that nobody needs is waited for, so that its
+ * connection can be used again: a new one costs less than that. */
 static const fy_time DRAIN = FY_SECOND / 2;
 
 /* --- Deadlines ---------------------------------------------------------- */
@@ -70,6 +70,10 @@ static void arm_byte_timer(struct fy_transfer *transfer) {
                 fy_clock_add(transfer->last_byte, byte_limit(transfer)));
 }
 
+static int is_over(const struct freddy_call *call) {
+  return call->streaming && call->events && fy_events_is_over(call->events);
+}
+
 static void byte_fire(struct fy_timer *timer, fy_time now) {
   struct fy_transfer *transfer = TRANSFER_OF(timer, byte_timer);
 
@@ -78,7 +82,7 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
     fy_call_stop(transfer->call, &transfer->error);
     return;
   }
-  if (transfer->redirected) {
+  if (transfer->redirected || is_over(transfer->call)) {
     fy_transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
     return;
   }
@@ -125,6 +129,10 @@ void fy_transfer_got_some(struct fy_transfer *transfer) {
 
 void fy_transfer_is_redirected(struct fy_transfer *transfer) {
   transfer->redirected = 1;
+  fy_transfer_linger(transfer);
+}
+
+void fy_transfer_linger(struct fy_transfer *transfer) {
   fy_timers_set(&transfer->engine->timers, &transfer->byte_timer,
                 fy_clock_add(fy_clock_now(), DRAIN));
 }
@@ -305,10 +313,21 @@ static int follow(struct freddy_call *call, int body_spent,
   return err->code;
 }
 
+/* 1 when a stream was a 401 before it was anything else. */
+static int is_refusal(struct freddy_call *call) {
+  if (!call->streaming || !call->events ||
+      !fy_events_is_refusal(call->events)) {
+    return 0;
+  }
+  call->streaming = 0;
+  return 1;
+}
+
 /* What the answer tells of the session that it was asked with. 1 when it is
  * not what the call ends with. */
 static int heed_session(struct freddy_call *call) {
   const struct fy_headers *headers = &call->answer.headers;
+  int was_streaming = call->streaming;
 
   if (!call->session) {
     return 0;
@@ -316,7 +335,14 @@ static int heed_session(struct freddy_call *call) {
   fy_credential_heed_date(
       call->session,
       fy_http_date(fy_headers_get(headers, "date"), (double)time(NULL)));
-  return headers->status == 401 && fy_credential_rejected(call);
+  if (headers->status != 401 && !is_refusal(call)) {
+    return 0;
+  }
+  if (fy_credential_rejected(call)) {
+    return 1;
+  }
+  call->streaming = was_streaming;
+  return 0;
 }
 
 void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {

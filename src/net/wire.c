@@ -184,11 +184,12 @@ static int begin_stream(struct fy_transfer *transfer) {
   struct freddy_call *call = transfer->call;
   const char *type = fy_headers_get(&call->answer.headers, "content-type");
 
-  if (call->streaming) {
+  if (call->streaming && call->events) {
+    return fy_events_begin(call->events) == FREDDY_OK
+               ? FREDDY_OK
+               : fy_error_nomem(&transfer->error);
+  } else if (call->streaming) {
     fy_call_tell_head(call);
-    if (call->events) {
-      fy_events_begin(call->events);
-    }
   } else if (call->events && !(type && fy_header_is_json(type))) {
     return fy_events_refuse(call, &transfer->error);
   }

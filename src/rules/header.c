@@ -161,6 +161,15 @@ void fy_headers_clear(struct fy_headers *headers) {
   begin_block(headers);
 }
 
+int fy_headers_copy(struct fy_headers *copy,
+                    const struct fy_headers *headers) {
+  *copy = *headers;
+  fy_buf_init(&copy->text, headers->text.max);
+  return headers->text.size
+             ? fy_buf_add(&copy->text, headers->text.data, headers->text.size)
+             : FREDDY_OK;
+}
+
 static int broken(freddy_error *err, const char *reason, const char *what) {
   return fy_error_set(err, FREDDY_EPROTOCOL, reason, "the answer has %s",
                       what);

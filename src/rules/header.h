@@ -81,6 +81,11 @@ int fy_headers_at(const struct fy_headers *headers, size_t index,
 /* The first value of `name`, or NULL. */
 const char *fy_headers_get(const struct fy_headers *headers, const char *name);
 
+/* Make `copy`, which holds nothing yet, as `headers` is. FREDDY_OK or
+ * FREDDY_ENOMEM: then it holds nothing, and may be cleared all the same. */
+FREDDY_MUST_CHECK int fy_headers_copy(struct fy_headers *copy,
+                                      const struct fy_headers *headers);
+
 /* Free; ready for another answer, with the same ceiling. */
 void fy_headers_clear(struct fy_headers *headers);
 

@@ -1,0 +1,303 @@
+-- SPDX-License-Identifier: MIT
+--- An answer as it comes (client.responses:stream): events, text, and at the
+--- end all of it. What the events are, and how the stream goes on behind a
+--- break, the core knows.
+local answer = require "freddy.answer"
+local core = require "freddy.core"
+local errors = require "freddy.errors"
+local misuse = require "freddy.misuse"
+local options = require "freddy.options"
+local pull = require "freddy.pull"
+local stream = require "freddy.stream"
+
+local answer_stream = {}
+
+--- What client.responses:stream returns, as soon as the server has begun to
+--- answer. One that is collected, or closed by <close>, is cancelled.
+---@class freddy.AnswerStream
+---@field status integer
+---@field headers freddy.Headers
+---@field request_id? string
+---@field thread_id? string once the server has told
+---@field package inner? freddy.Stream nil: it came as one JSON body
+---@field package answer? freddy.Answer once it is whole
+---@field package assembler? table until then
+local Stream = { __name = "freddy.answer_stream" }
+local methods = {}
+Stream.__index = methods
+
+-- Streams that are open, for cancel: by client, then by themselves.
+local open = setmetatable({}, { __mode = "k" })
+
+-- --- How it ends ---------------------------------------------------------
+
+local function fail(self, err)
+  if not self.err then
+    err.partial = self.assembler:result()
+    if err.kind == "cut" and err.details and err.details.cause then
+      err.details.resume, err.details.cause = err.details.cause, nil
+    end
+    self.err = err
+  end
+  self.ended = true
+  return nil, self.err
+end
+
+-- The events that follow say nothing.
+local function stop(self, err)
+  self.inner:cancel()
+  return fail(self, err)
+end
+
+local function server_failed(self, event)
+  return errors.from_event(event, self.inner, self.redact, self.request,
+    self.credential())
+end
+
+local function was_cancelled(self)
+  local fields = { sent = true, status = self.status }
+  if not self.cancel_asked then
+    fields.reason = "by_server"
+  end
+  return errors.new("cancelled", fields, self.request)
+end
+
+local function unreadable(self, event)
+  return errors.new("protocol", {
+    reason = "bad_json", sent = true, status = self.status,
+    message = ("the data of an event %s is no JSON"):format(
+      self.redact(event.event)),
+  }, self.request)
+end
+
+-- --- Events --------------------------------------------------------------
+
+local function take(self, event)
+  if event.class == "error" then
+    return stop(self, server_failed(self, event))
+  end
+  local piece, broken = self.assembler:add(event)
+  if broken then
+    return stop(self, unreadable(self, event))
+  end
+  self.thread_id = self.assembler.thread_id
+  if event.event == "response.cancelled" then
+    return stop(self, was_cancelled(self))
+  end
+  return event, piece
+end
+
+-- The next event, and the piece of text in it; or nil, and why it ended early.
+local function next_event(self)
+  if self.ended then
+    return nil, self.err
+  end
+  local event, err = self.inner:next()
+  if event then
+    return take(self, event)
+  elseif err and self.inner.ended then
+    return fail(self, err)
+  elseif err then -- only the task was cancelled: the stream goes on
+    return nil, err
+  end
+  self.ended = true
+  return nil
+end
+
+local function next_text(self)
+  local whole = self.whole
+  if whole then
+    self.whole = nil
+    return whole ~= "" and whole or nil
+  end
+  local event, piece
+  repeat
+    event, piece = next_event(self)
+    if not event then
+      return nil, piece
+    end
+  until piece
+  return piece
+end
+
+local function iterate_events(self)
+  return (next_event(self))
+end
+
+local function iterate_text(self)
+  return (next_text(self))
+end
+
+--- The next event; waits for it. Beside the fields of every event it has
+--- `class`: "content", "note" (how it stands, and all that are not known),
+--- "quiet" (heartbeats) or "terminal".
+---@return freddy.Event? event nil at the end
+---@return freddy.Error? err why there is no answer; `err.partial` is what
+---  had come. Every further call returns the same
+function methods:next()
+  misuse.check_self(self, Stream, "stream:next")
+  local event, err = next_event(self)
+  if event then
+    return event
+  end
+  return nil, err
+end
+
+--- The next piece of the text; waits for it.
+---@return string? piece nil at the end
+---@return freddy.Error? err as stream:next
+function methods:read()
+  misuse.check_self(self, Stream, "stream:read")
+  return next_text(self)
+end
+
+--- Iterate over the pieces of the text: `for text in stream:text() do`. The
+--- loop ends when the stream does, well or not; stream:finish tells. In a task
+--- on PUC Lua 5.1, which cannot wait inside a generic for, this raises.
+---@return fun(stream: freddy.AnswerStream): string? iterator
+---@return freddy.AnswerStream stream
+function methods:text()
+  misuse.check_self(self, Stream, "stream:text")
+  pull.check_iterator("stream:text", "stream:read()")
+  return iterate_text, self
+end
+
+--- Iterate over the events, as stream:text does over pieces.
+---@return fun(stream: freddy.AnswerStream): freddy.Event? iterator
+---@return freddy.AnswerStream stream
+function methods:events()
+  misuse.check_self(self, Stream, "stream:events")
+  pull.check_iterator("stream:events", "stream:next()")
+  return iterate_events, self
+end
+
+--- Read what is left, and return the whole answer; or why there is none.
+---@return freddy.Answer? answer
+---@return freddy.Error? err as stream:next
+function methods:finish()
+  misuse.check_self(self, Stream, "stream:finish")
+  if self.answer then
+    return self.answer
+  end
+  local event, err
+  repeat
+    event, err = next_event(self)
+  until not event
+  if err then
+    return nil, err
+  end
+  self.answer = self.assembler:result()
+  return self.answer
+end
+
+--- End the stream here: whoever reads it gets nil, err (kind `cancelled`). The
+--- server is not told: client.responses:cancel does that. Never waits; may be
+--- repeated.
+function methods:cancel()
+  misuse.check_self(self, Stream, "stream:cancel")
+  if not self.ended then
+    stop(self, errors.new("cancelled", { sent = true }, self.request))
+  end
+end
+
+Stream.__close = methods.cancel
+
+function Stream.__tostring(self)
+  return ("freddy.answer_stream: %d (%s)"):format(self.status,
+    self.ended and "ended" or "open")
+end
+
+-- --- Making one ----------------------------------------------------------
+
+--- The core's part of the request, and its body: a copy of what was given.
+---@param given table the request options, the parameters as `json`
+---@return table more
+---@return table given
+function answer_stream.request(given)
+  local body, out = {}, {}
+  for name, value in pairs(given) do
+    out[name] = value
+  end
+  for name, value in pairs(given.json) do
+    body[name] = value
+  end
+  body.stream = true
+  out.json = body
+  local thread = body.thread_id
+  return {
+    events = true, pull = true, open = stream.open, turn = true,
+    thread = type(thread) == "string" and thread ~= ""
+      and not thread:find "%c" and thread or nil,
+    no_resume = given.resume == false or given.retries == 0,
+  }, out
+end
+
+--- The body of a request for an answer in one piece: a copy.
+---@param who string
+---@param params table
+---@return table
+function answer_stream.whole(who, params)
+  local body = {}
+  for name, value in pairs(params) do
+    body[name] = value
+  end
+  if body.stream == true then
+    misuse.raise("%s: stream = true is client.responses:stream", who)
+  end
+  body.stream = false
+  return body
+end
+
+--- Make the stream of what was answered.
+---@param client freddy.Client
+---@param got freddy.Stream|freddy.Response
+---@param about table request, redact, credential (a function), keep_events
+---@return freddy.AnswerStream
+function answer_stream.new(client, got, about)
+  local self = {
+    status = got.status, headers = got.headers, request_id = got.request_id,
+    url = got.url, http_version = got.http_version,
+    request = about.request, redact = about.redact,
+    credential = about.credential,
+  }
+  if got.data ~= nil or not got.next then
+    self.answer = answer.read(got.data, about.keep_events)
+    self.whole, self.ended = self.answer.text, true
+    self.thread_id = self.answer.thread_id
+    return setmetatable(self, Stream)
+  end
+  self.inner = got
+  self.assembler = answer.new(about.keep_events)
+  local list = open[client] or setmetatable({}, { __mode = "k" })
+  open[client], list[self] = list, true
+  return setmetatable(self, Stream)
+end
+
+--- The server is told to end the stream of a thread: where one of ours ends
+--- so, that was asked for.
+---@param client freddy.Client
+---@param path string
+function answer_stream.note_cancel(client, path)
+  local thread = path:match "/model/response/([^/]+)/cancel$"
+  for self in pairs(thread and open[client] or {}) do
+    local id = self.thread_id
+    if id and core.encode_uri(id) == thread then
+      self.cancel_asked = true
+    end
+  end
+end
+
+--- The options of client.responses:create and :stream.
+answer_stream.options = {}
+for _, kind in ipairs { "json", "stream" } do
+  local rules = {}
+  for name, rule in pairs(options.endpoint) do
+    rules[name] = rule
+  end
+  rules.stream, rules.save_to = nil, nil
+  rules.keep_events = options.flag
+  rules.resume = kind == "stream" and options.flag or nil
+  answer_stream.options[kind] = rules
+end
+
+return answer_stream

@@ -1,0 +1,66 @@
+-- SPDX-License-Identifier: MIT
+--- What the method of an endpoint makes of the answer: the decoded body, or a
+--- model's answer, whole or as it comes.
+local answer = require "freddy.answer"
+local answer_stream = require "freddy.answer_stream"
+
+local endpoint = {}
+
+-- A model's answer, whose parameters are in given.json.
+local function fetch_stream(parts, client, who, method, path, given)
+  local more, asked = answer_stream.request(given)
+  local res, err = parts.perform(client, who, method, path, asked, more)
+  if not res then
+    return nil, err
+  end
+  return answer_stream.new(client, res, {
+    request = { method = method, path = path },
+    keep_events = given.keep_events,
+    redact = parts.redactor(client, res.entry or {}),
+    credential = function()
+      return parts.credential_of(client)
+    end,
+  }), res
+end
+
+local function fetch_whole(parts, client, who, method, path, given)
+  local res, err = parts.perform(client, who, method, path, given)
+  if not res then
+    return nil, err
+  elseif given and given.stream then
+    return res, res
+  elseif res.data ~= nil then
+    return res.data, res
+  elseif res.body == "" or res.saved then
+    return true, res
+  end
+  return nil, parts.masked(client, parts.spoiled(client,
+    { method = method, path = path }, res, "not_json",
+    "the answer is not JSON"))
+end
+
+local function fetch_answer(parts, client, who, method, path, given)
+  given.json = answer_stream.whole(who, given.json)
+  local data, res = fetch_whole(parts, client, who, method, path, given)
+  if type(data) ~= "table" then
+    return data, res
+  end
+  return answer.read(data, given.keep_events), res
+end
+
+--- Make the function that the methods of endpoints are made of (api.class).
+---@param parts table the client's own functions
+---@return fun(client, who, method, path, given, answers): any, table
+function endpoint.fetch(parts)
+  return function(client, who, method, path, given, answers)
+    if answers == "stream" then
+      return fetch_stream(parts, client, who, method, path, given)
+    elseif answers then
+      return fetch_answer(parts, client, who, method, path, given)
+    end
+    answer_stream.note_cancel(client, path)
+    return fetch_whole(parts, client, who, method, path, given)
+  end
+end
+
+return endpoint
