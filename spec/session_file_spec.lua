@@ -369,23 +369,5 @@ if helper.env("FIRST_LUA") == "1" then
       assert.equal(1, refresh.concurrent_max)
       assert(refresh.grants >= 2 and refresh.grants <= 5, refresh.grants)
     end)
-
-    it("survive kill -9 at any moment where a reuse is granted", function()
-      helper.control { auth = { lifetime = 0.2, grace = 30 } }
-      log_in()
-      local pipe = assert(io.popen(([[
-        for i in $(seq 20); do
-          timeout -s KILL 0.$((i %% 8 + 1)) %s %s/s.lua >/dev/null 2>&1
-        done]]):format(helper.lua, folder)))
-      local file = assert(io.open(folder .. "/s.lua", "w"))
-      file:write(script [[
-        while true do client:get "/v1/echo" end
-      ]])
-      file:close()
-      pipe:read "*a"
-      pipe:close()
-      run_one()
-      assert.equal(0, book("refresh").refusals)
-    end)
   end)
 end

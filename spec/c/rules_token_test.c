@@ -481,6 +481,23 @@ static void store_has_a_newer_one(void) {
   CHECK_INT(step(), FY_TOKEN_TELL);
 }
 
+/* One that died on its way from there: it is asked again, and what came with
+ * it is used. Nobody hears of a failure, for there was none. */
+static void store_had_a_newer_one(void) {
+  struct fy_token_grant grant = {START - HOUR, HOUR, 1};
+
+  with_store();
+  step();
+  fy_token_adopt(&token, step_taken.ticket, now, &grant);
+  CHECK_INT(fy_token_ask(&token, now, 1), FY_TOKEN_WAIT);
+  CHECK_INT(step(), FY_TOKEN_CLAIM);
+  fy_token_claimed(&token, step_taken.ticket, now, 0);
+  CHECK_INT(step(), FY_TOKEN_FETCH);
+  CHECK_INT(step_taken.means, FY_BY_REFRESH);
+  fetched(HOUR, 1);
+  CHECK_INT(ask(), FY_TOKEN_SEND);
+}
+
 /* A lost answer: another process may know more. */
 static void store_after_a_loss(void) {
   with_store();
@@ -680,6 +697,7 @@ int main(void) {
   store_goes();
   store_waits();
   store_has_a_newer_one();
+  store_had_a_newer_one();
   store_after_a_loss();
   released_by_a_logout();
   host_does_not_listen();

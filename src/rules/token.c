@@ -326,22 +326,21 @@ void fy_token_look_again(struct fy_token *token, fy_time now) {
   }
 }
 
-/* A token that is dead on arrival would be fetched again at once, for ever:
- * what came with it is kept, but the next attempt has to wait. */
-static void settle(struct fy_token *token, fy_time now,
-                   const struct fy_token_grant *grant) {
+/* 1 when it is alive. */
+static int take_over(struct fy_token *token, fy_time now,
+                     const struct fy_token_grant *grant) {
   token->generation++;
   token->given = token->refused = token->uncertain = 0;
   if (grant->has_refresh) {
     token->means |= FY_BY_REFRESH;
   }
   set_life(token, grant->since, grant->life);
-  if (is_alive(token, now)) {
-    token->failures = 0;
-    token->retry_at = 0;
-  } else {
-    back_off(token, now, 0);
+  if (!is_alive(token, now)) {
+    return 0;
   }
+  token->failures = 0;
+  token->retry_at = 0;
+  return 1;
 }
 
 static void tell(struct fy_token *token, fy_time now) {
@@ -365,7 +364,9 @@ void fy_token_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
   if (!is_current(token, ticket, FETCH)) {
     return;
   }
-  settle(token, now, grant);
+  if (!take_over(token, now, grant)) {
+    back_off(token, now, 0); /* or it would be fetched again at once, always */
+  }
   if (token->has_store) {
     enter(token, SAVE, FY_NEVER);
   } else {
@@ -376,10 +377,13 @@ void fy_token_fetched(struct fy_token *token, uint64_t ticket, fy_time now,
 void fy_token_adopt(struct fy_token *token, uint64_t ticket, fy_time now,
                     const struct fy_token_grant *grant) {
   if (is_current(token, ticket, CLAIM) || is_current(token, ticket, SAVE)) {
-    settle(token, now, grant);
     token->release_due |= token->claim_held;
     token->claim_held = 0;
-    tell(token, now);
+    if (take_over(token, now, grant)) {
+      tell(token, now);
+    } else {
+      enter(token, CLAIM, FY_NEVER); /* it died on its way */
+    }
   }
 }
 
