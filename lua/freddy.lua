@@ -154,8 +154,9 @@ end
 --- Say how calls wait outside of tasks: "block" (scripts; the default),
 --- "loop" (games and interfaces: such a call raises; the default in LÖVE),
 --- "luv" (loops of libuv: it raises, too; the default in Neovim), "copas" or
---- "cqueues" (it yields the coroutine of theirs, and raises elsewhere), "nginx" (it yields the light thread; the default there), or a
---- host of one's own (see freddy/host/block.lua). Raises when the host's module
+--- "cqueues" (it yields the coroutine of theirs that makes it, and raises
+--- elsewhere), "nginx" (it yields the light thread; the default there), or one
+--- of your own (see freddy/host/block.lua). Raises when the host's module
 --- cannot be loaded.
 ---@param host "block"|"loop"|"luv"|"copas"|"cqueues"|"nginx"|freddy.Host
 function freddy.use(host)
