@@ -44,18 +44,30 @@ local function modules()
   end
 end
 
---- Why these specs cannot run here, or nil: they are not about the Lua that
---- runs them, and nginx brings a LuaJIT of its own.
-function nginx_util.missing()
-  if os.getenv "FY_TEST_FIRST_LUA" ~= "1" then
-    return nil, true
-  elseif select(2, sh "command -v nginx") ~= 0 or not modules() then
+-- Why these specs cannot run here, or nil.
+local function missing()
+  if select(2, sh "command -v nginx") ~= 0 or not modules() then
     return "nginx with its Lua module is not installed"
   elseif not exists(helper.build .. "/luajit/freddy/core.so") then
     return "there is no build for LuaJIT"
   elseif (os.getenv "FLAVOUR" or "") ~= "" then
     return "nginx does not run under a sanitizer"
   end
+end
+
+--- Whether specs can run here; else there is a pending one. On the first Lua
+--- only: nginx brings a LuaJIT of its own, whatever runs the specs.
+function nginx_util.can_run(it, pending)
+  local why = missing()
+  local first = os.getenv "FY_TEST_FIRST_LUA" == "1"
+  if first and not why then
+    return true
+  end
+  it("runs in nginx", function()
+    if first then
+      pending(why)
+    end
+  end)
 end
 
 local CONF = [[
@@ -83,7 +95,17 @@ http {
     location = /ping { content_by_lua_block { ngx.say "pong" } }
     @SERVER@
   }
+  @TLS@
 }
+]]
+
+local TLS = [[
+  server {
+    listen 127.0.0.1:@TLSPORT@ ssl;
+    ssl_certificate @TLSDIR@/server.pem;
+    ssl_certificate_key @TLSDIR@/server.key;
+    @TLSSERVER@
+  }
 ]]
 
 local Server = {}
@@ -118,12 +140,16 @@ function Server:configure()
     USER = self.root and "user nobody " .. self.group .. ";" or "",
     WORKERS = tostring(given.workers or 1), LEVEL = given.level or "warn",
     MAIN = given.main or "", HTTP = given.http or "",
-    SERVER = given.server or "",
+    SERVER = given.server or "", TLS = given.tls and TLS or "",
   }
   local text = CONF:gsub("@(%u+)@", function(name)
     return words[name]
   end)
   -- What the snippets name themselves.
+  text = text:gsub("@(TLS%u+)@", {
+    TLSPORT = tostring(self.tls_port), TLSDIR = given.tls,
+    TLSSERVER = given.tls_server,
+  })
   text = text:gsub("@(%u+)@", {
     BASE = helper.base_url, CA = self.dir .. "/ca.pem",
     KEY = helper.api_key, HOSTILE = helper.hostile_url,
@@ -138,7 +164,7 @@ end
 
 --- Start one. `given`: http and server, pieces of its configuration in which
 --- @BASE@, @CA@, @KEY@ and @HOSTILE@ are the test servers'; workers (1),
---- main, level.
+--- main, level; tls, a folder with a certificate, and tls_server.
 function nginx_util.start(given)
   local dir = sh("mktemp -d"):gsub("%s+$", "")
   local self = setmetatable({ dir = dir, given = given }, Server)
@@ -150,7 +176,7 @@ function nginx_util.start(given)
       quote(helper.build .. "/luajit/freddy/core.so"), quote(helper.ca_file)))
   assert(status == 0, out)
   for _ = 1, 10 do
-    self.port = free_port()
+    self.port, self.tls_port = free_port(), free_port()
     self:configure()
     out, status = sh(nginx_command(self))
     if status == 0 or not out:find "Address already in use" then
@@ -161,6 +187,7 @@ function nginx_util.start(given)
     error("nginx: " .. out .. read(dir .. "/error.log"), 2)
   end
   self.url = "http://127.0.0.1:" .. self.port
+  self.tls_url = "https://127.0.0.1:" .. self.tls_port
   helper.eventually(function()
     return read(dir .. "/nginx.pid") ~= ""
       and select(2, pcall(helper.http_request, "GET", self.url .. "/ping"))
@@ -175,20 +202,31 @@ function Server:get(path)
   return body, status, head
 end
 
+--- Send a GET. Its connection.
+function Server:begin(path)
+  local conn = assert(socket.connect("127.0.0.1", self.port))
+  conn:settimeout(60)
+  assert(conn:send("GET " .. path .. " HTTP/1.0\r\n\r\n"))
+  return conn
+end
+
+--- The body of the answer that comes over it.
+function Server.finish(_, conn)
+  local text, why, partial = conn:receive "*a"
+  text = text or partial
+  conn:close()
+  return text:match "\r\n\r\n(.*)$"
+    or error("no answer: " .. tostring(why) .. " " .. text, 2)
+end
+
 --- Send all of these before reading any. Their bodies, in order.
 function Server:get_all(paths)
   local conns, bodies = {}, {}
   for i, path in ipairs(paths) do
-    conns[i] = assert(socket.connect("127.0.0.1", self.port))
-    conns[i]:settimeout(60)
-    assert(conns[i]:send("GET " .. path .. " HTTP/1.0\r\n\r\n"))
+    conns[i] = self:begin(path)
   end
   for i, conn in ipairs(conns) do
-    local text, why, partial = conn:receive "*a"
-    text = text or partial
-    conn:close()
-    bodies[i] = text:match "\r\n\r\n(.*)$"
-      or error("no answer: " .. tostring(why) .. " " .. text, 2)
+    bodies[i] = self:finish(conn)
   end
   return bodies
 end
@@ -221,10 +259,15 @@ local function is_alive(pid)
   return select(2, sh("kill -0 " .. pid)) == 0
 end
 
---- End it, as gracefully as `signal` says ("QUIT"). Returns its log.
-function Server:stop(signal)
-  local pid = self:master()
-  sh(("kill -%s %d"):format(signal or "QUIT", pid))
+--- Send a signal to its master.
+function Server:signal(name)
+  self.pid = self.pid or self:master()
+  sh(("kill -%s %d"):format(name, self.pid))
+end
+
+--- Wait until it has ended, and remove its files. Returns its log.
+function Server:wait()
+  local pid = self.pid
   local ended = pcall(helper.eventually, function()
     return not is_alive(pid)
   end, 30)
@@ -233,8 +276,16 @@ function Server:stop(signal)
   end
   local log = self:log()
   sh("rm -rf " .. quote(self.dir))
-  assert(ended, "nginx does not end: " .. log)
+  if not ended then
+    error("nginx does not end: " .. log, 2)
+  end
   return log
+end
+
+--- End it, as gracefully as `signal` says ("QUIT"). Returns its log.
+function Server:stop(signal)
+  self:signal(signal or "QUIT")
+  return self:wait()
 end
 
 return nginx_util

@@ -15,6 +15,7 @@ local pull = require "freddy.pull"
 local request = require "freddy.request"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
+local send = require "freddy.send"
 local settings = require "freddy.settings"
 local stream = require "freddy.stream"
 local task = require "freddy.task"
@@ -316,6 +317,9 @@ local function perform(self, who, method, path, given, more)
   if not ok then
     return nil, masked(self, errors.complete(err, entry))
   end
+  if entry.cancel_on_abort and scheduler.host().cancel_on_abort then
+    scheduler.host().cancel_on_abort(who, entry)
+  end
   local drains = self.on_token and must_drain(self)
   local started = drains and core.now()
   ok, err = start(self, who, entry)
@@ -363,6 +367,9 @@ end
 ---  origin, too. By default it goes to the client's own origin only
 ---@field max_body? integer bytes of the answer at most; by default the
 ---  client's, and none with save_to
+---@field cancel_on_abort? boolean true, in nginx: the request ends (kind
+---  `cancelled`) when the client that the handler serves goes away. Needs
+---  `lua_check_client_abort on`; elsewhere it means nothing
 ---@field stream? boolean true: return as soon as the head of a 2xx answer is
 ---  there, a freddy.Download, whose body is read as it comes. Over HTTP/1.1;
 ---  no limit of `total` but one given here
@@ -488,60 +495,7 @@ function methods:stream(path, given)
   return perform(self, "client:stream", method or "GET", path, given, EVENTS)
 end
 
---- A request that was sent with a callback.
----@class freddy.Call
-local Call = { __name = "freddy.call" }
-local call_methods = {}
-Call.__index = call_methods
-
---- End the call: its callback gets nil, err (kind `cancelled`). Never waits;
---- may be repeated, and does nothing once the call has ended.
-function call_methods:cancel()
-  misuse.check_self(self, Call, "call:cancel")
-  if self.call and not self.done then
-    self.call:cancel()
-  end
-end
-
-function Call.__tostring(self)
-  return ("freddy.call: %s (%s)"):format(self.method,
-    self.done and "done" or "waiting")
-end
-
-local function deliver(entry)
-  return entry.callback(finish(entry.client, entry))
-end
-
-local function on_done(entry)
-  task.call(deliver, entry)
-end
-
---- Send a request without waiting, in any host. The callback gets what
---- client:request returns; it runs later, in a task of its own, and may wait.
----@param given freddy.Request
----@param callback fun(response: freddy.Response?, err: freddy.Error?)
----@return freddy.Call call
-function methods:send(given, callback)
-  local method, path, more = check_request(self, "client:send", given)
-  if type(callback) ~= "function" then
-    misuse.raise("client:send: the callback must be a function (got %s)",
-      misuse.type_of(callback))
-  end
-  local entry = request.build(self, "client:send", method, path, more)
-  if entry.pull then
-    misuse.raise("client:send: stream is for those who wait: use "
-      .. "client:request in a task (freddy.spawn)")
-  end
-  entry.client, entry.callback, entry.on_done = self, callback, on_done
-  local ok, err = start(self, "client:send", entry, true)
-  if not ok then
-    entry.done = true
-    task.later(function()
-      callback(nil, err)
-    end)
-  end
-  return setmetatable(entry, Call)
-end
+send.install(methods, check_request, start, finish)
 
 --- End every call of the client (kind `closed`) and refuse new ones. Never
 --- waits; may be repeated. A client that is collected is closed as well.

@@ -233,7 +233,7 @@ options.request = {
   timeout = timeout, auth = boolean, max_body = size(1),
   save_to = path_name, stream = boolean, retries = repeats,
   idempotent = boolean,
-  http_version = one_of("2", "1.1"), cancel_on_abort = LATER,
+  http_version = one_of("2", "1.1"), cancel_on_abort = boolean,
 }
 
 --- The options of an endpoint method: its parameters are given apart.

@@ -31,6 +31,7 @@ local function apply(client, who, out, given)
     out.stream, out.pull = true, true
   end
   out.on_progress = given.on_progress
+  out.cancel_on_abort = given.cancel_on_abort
   out.progress = given.on_progress ~= nil
   out.retries = options.retries(given.retries)
   out.idempotent = given.idempotent

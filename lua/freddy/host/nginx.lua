@@ -22,7 +22,6 @@ local PATIENCE = 1 -- seconds after which the pump is looked at
 local MAX_RESTING = 256
 local resting = {} -- semaphores that nobody waits for
 local ABORT = {}   -- the key in ngx.ctx of calls that the client's end cancels
-
 ---@type freddy.Host
 local nginx = { name = "nginx", yields = true }
 
@@ -65,8 +64,7 @@ function nginx.wake(entry)
   end
 end
 
--- A stream that is always ready must not keep the worker from its others.
-function nginx.give_way()
+function nginx.give_way() -- a stream that is always ready must let others go
   ngx.sleep(0)
 end
 
@@ -81,7 +79,9 @@ function nginx.cancel_on_abort(who, entry)
     calls = setmetatable({}, { __mode = "k" })
     local set, ready, why = pcall(ngx.on_abort, function()
       for one in pairs(calls) do
-        one.call:cancel()
+        if one.call and not one.done then
+          one.call:cancel()
+        end
       end
     end)
     if not (set and ready) then
