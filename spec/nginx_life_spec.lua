@@ -152,7 +152,7 @@ describe("a worker of nginx", function()
     local server = nginx_util.start { http = INIT, server = LOCATIONS }
     local conns = {}
     for i = 1, 20 do
-      conns[i] = server:begin("/get?/s/gate%3Fgate=nginx-kill%26tag=nginx-kill")
+      conns[i] = server:begin "/get?/s/gate%3Fgate=nginx-kill%26tag=nginx-kill"
     end
     helper.hostile_log { tag = "nginx-kill", complete = 20, timeout = 10 }
     local log = server:stop "TERM"
