@@ -16,6 +16,7 @@ local function client_with(options)
   end
   given.base_url = given.base_url or helper.base_url
   given.ca_file = given.ca_file or helper.ca_file
+  given.retries = given.retries or 0
   return freddy.assert(freddy.new(given))
 end
 

@@ -30,6 +30,7 @@ setup(function()
   helper.hostile_reset()
   client = freddy.assert(freddy.new {
     api_key = "a-key-of-20-characters", base_url = helper.hostile_url,
+    retries = 0,
   })
 end)
 

@@ -11,6 +11,7 @@ local function new(options)
     options.api_key = options.api_key or "a-key-of-20-characters"
   end
   options.base_url = options.base_url or helper.hostile_url
+  options.retries = 0
   return freddy.assert(freddy.new(options))
 end
 

@@ -35,7 +35,7 @@ setup(function()
   helper.reset()
   client = helper.client()
   plain = freddy.assert(freddy.new { api_key = "k-0123456789-abcdef",
-    base_url = helper.hostile_url })
+    base_url = helper.hostile_url, retries = 0 })
 end)
 
 before_each(function()

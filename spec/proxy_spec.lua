@@ -28,6 +28,7 @@ end
 local function new(options)
   local given = {
     api_key = KEY, base_url = TLS, ca_file = helper.env "HOSTILE_CA_FILE",
+    retries = 0,
   }
   for name, value in pairs(options) do
     given[name] = value

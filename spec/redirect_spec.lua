@@ -13,6 +13,7 @@ local client, plain, other, tls
 local function new(options)
   options = options or {}
   options.base_url = options.base_url or plain
+  options.retries = 0
   options.ca_file = helper.env "HOSTILE_CA_FILE"
   if not options.token then
     options.api_key = KEY

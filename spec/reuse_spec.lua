@@ -11,7 +11,7 @@ local tags = 0
 local function new_client(listener)
   return freddy.assert(freddy.new {
     base_url = helper.env(listener), ca_file = helper.env "HOSTILE_CA_FILE",
-    api_key = "a-key-of-20-characters", timeout = 5,
+    api_key = "a-key-of-20-characters", timeout = 5, retries = 0,
   })
 end
 

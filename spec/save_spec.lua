@@ -41,6 +41,7 @@ setup(function()
   saved = folder .. "/answer"
   client = freddy.assert(freddy.new {
     api_key = "a-key-of-20-characters", base_url = helper.hostile_url,
+    retries = 0,
   })
   emulator = helper.client()
 end)

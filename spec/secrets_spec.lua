@@ -115,7 +115,7 @@ end
 -- --- Making failures -----------------------------------------------------
 
 local function client_with(options, base_url)
-  local given = { base_url = base_url or helper.hostile_url }
+  local given = { base_url = base_url or helper.hostile_url, retries = 0 }
   for name, value in pairs(options) do
     given[name] = value
   end

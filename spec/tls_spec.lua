@@ -10,7 +10,7 @@ local KEY = "a-key-that-must-not-leave"
 local function new_client(listener, options)
   local given = {
     api_key = KEY, base_url = helper.env("HOSTILE_" .. listener),
-    ca_file = helper.env "HOSTILE_CA_FILE",
+    ca_file = helper.env "HOSTILE_CA_FILE", retries = 0,
   }
   for name, value in pairs(options or {}) do
     given[name] = value ~= false and value or nil

@@ -6,7 +6,8 @@ local helper = require "spec.helper"
 local CODE = 4821
 
 local function client_with(options)
-  local given = { base_url = helper.base_url, ca_file = helper.ca_file }
+  local given = { base_url = helper.base_url, ca_file = helper.ca_file,
+    retries = 0 }
   for name, value in pairs(options) do
     given[name] = value
   end

@@ -14,7 +14,7 @@ local plain
 
 setup(function()
   plain = freddy.assert(freddy.new { api_key = "k-0123456789-abcdef",
-    base_url = helper.hostile_url })
+    base_url = helper.hostile_url, retries = 0 })
 end)
 
 teardown(function()

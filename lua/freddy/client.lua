@@ -189,7 +189,11 @@ end
 
 -- The path was the user's, and may hold anything.
 local function masked(self, err)
+  local last = err.details and err.details.last
   err.request = self.redact(err.request)
+  if errors.is_error(last) then
+    last.request = err.request
+  end
   return err
 end
 
@@ -212,9 +216,11 @@ local function on_event(entry, event, a, b, c, d)
     task.call_hook("on_progress", entry.on_progress, {
       sent = a, send_total = b, received = c, receive_total = d,
     })
-  elseif event == "retry" and entry.on_retry then
-    task.call_hook("on_retry", entry.on_retry, {
-      attempt = a, delay = b, cause = errors.from_cause(c, entry),
+  elseif event == "retry" and entry.repeats_for then
+    c.attempts = a
+    task.call_hook("on_retry", entry.repeats_for.on_retry, {
+      attempt = a, delay = b,
+      cause = masked(entry.repeats_for, errors.from_cause(c, entry)),
     })
   elseif entry.pull then
     pull.on_event(entry, event)
@@ -252,10 +258,8 @@ local function start(self, who, entry, hold)
   end
   entry.call = call
   entry.body, entry.headers, entry.parts = nil, nil, nil
-  if self.on_retry then
-    entry.on_retry = self.on_retry
-  end
-  if entry.readers or entry.on_progress or entry.pull or entry.on_retry then
+  entry.repeats_for = self.on_retry and self
+  if entry.readers or entry.on_progress or entry.pull or self.on_retry then
     entry.on_event = on_event
   end
   entry.secret, entry.api_key = entry.api_key, nil

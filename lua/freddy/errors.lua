@@ -189,6 +189,7 @@ function note_repeats(raw, request)
   local last = raw.last
   if last and raw.kind == "timeout" and raw.reason == "total" then
     raw.details = raw.details or {}
+    last.attempts = raw.attempts
     raw.details.last = errors.from_cause(last, request)
   end
   if raw.retry_budget_empty then

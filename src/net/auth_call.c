@@ -14,6 +14,7 @@
 #include "net/transfer.h"
 #include "rules/auth_code.h"
 #include "rules/http_date.h"
+#include "rules/retry.h"
 
 /* Name: value lines, as fy_ask has them. */
 static const char HEADERS[] =
@@ -137,18 +138,12 @@ static double header_date(const struct fy_headers *headers) {
   return fy_http_date(fy_headers_get(headers, "date"), (double)time(NULL));
 }
 
-/* Seconds, or an HTTP date by the server's own clock; 0: none. */
+/* 0: it asks for none. */
 static fy_time retry_after(const struct fy_headers *headers) {
-  const char *text = fy_headers_get(headers, "retry-after");
-  double seconds = 0;
-  const char *at = text;
+  double seconds =
+      fy_retry_after(fy_headers_get(headers, "retry-after"),
+                     fy_headers_get(headers, "date"), (double)time(NULL));
 
-  while (at && *at >= '0' && *at <= '9') {
-    seconds = seconds * 10 + (*at++ - '0');
-  }
-  if (text && (*at || at == text)) {
-    seconds = fy_http_date(text, (double)time(NULL)) - header_date(headers);
-  }
   return seconds > 0 ? fy_clock_from_seconds(seconds) : 0;
 }
 

@@ -167,8 +167,7 @@ static double seconds_of(const char *at) {
     return NAN;
   }
   for (; fy_is_digit(*at); at++) {
-    seconds = seconds * 10 + (*at - '0');
-    seconds = seconds < FAR_AWAY ? seconds : FAR_AWAY;
+    seconds = seconds < FAR_AWAY ? seconds * 10 + (*at - '0') : seconds;
   }
   if (*at == '.' && fy_is_digit(at[1])) {
     for (at++; fy_is_digit(*at); at++) {
@@ -176,7 +175,7 @@ static double seconds_of(const char *at) {
       seconds += (*at - '0') * unit;
     }
   }
-  return *at ? NAN : seconds;
+  return *at ? NAN : seconds < FAR_AWAY ? seconds : FAR_AWAY;
 }
 
 double fy_retry_after(const char *text, const char *date, double wall) {
