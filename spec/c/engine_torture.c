@@ -16,6 +16,22 @@ static const unsigned char gzipped[] = {
     0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xd7, 0x51, 0xc8, 0xc0, 0xa4,
     0x00, 0x55, 0xa3, 0x82, 0x77, 0x1a, 0x00, 0x00, 0x00};
 
+/* 503 to whom asks for the first time, by its key; then the right answer. */
+static int serve_busy(int fd, const struct loop_request *req) {
+  static char last[64];
+  const char *key = strstr(req->head, "Idempotency-Key: ");
+  char now[64] = "";
+
+  if (key) {
+    snprintf(now, sizeof(now), "%.36s", key + strlen("Idempotency-Key: "));
+  }
+  if (strcmp(now, last) == 0) {
+    return loop_answer(fd, 200, "", "in the end") == 0;
+  }
+  memcpy(last, now, sizeof(now));
+  return loop_answer(fd, 503, "Retry-After: 0\r\n", "busy") == 0;
+}
+
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
   static char big[100000];
@@ -33,6 +49,9 @@ static int serve(struct loopback *server, int fd,
     return strstr(req->head, "Authorization: Bearer new\r\n")
                ? loop_answer(fd, 200, "", "right") == 0
                : loop_answer(fd, 401, "", "{\"code\":\"TOKEN_EXPIRED\"}") == 0;
+  }
+  if (strcmp(path, "/busy") == 0) {
+    return serve_busy(fd, req);
   }
   if (strcmp(path, "/big") == 0) {
     memset(big, 'x', sizeof(big) - 1);
@@ -141,6 +160,15 @@ static const struct scenario {
     {"exchange", {.path = "/session"}, 200, "right"},
     {"refresh", {.path = "/session"}, 200, "right"},
     {"renew by 401", {.path = "/session"}, 200, "right"},
+    {"repeat",
+     {.method = "POST",
+      .path = "/busy",
+      .body = "abc",
+      .body_size = 3,
+      .idempotent = 1,
+      .retry_events = 1},
+     200,
+     "in the end"},
     {"decode", {.path = "/big", .decoder = &decoder}, 200, NULL},
     {"save", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
     {"save named", {.path = "/hello", .save_to = saved}, 200, "GET 0"},
