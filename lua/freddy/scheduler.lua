@@ -513,6 +513,14 @@ end
 
 -- --- Waiting -------------------------------------------------------------
 
+-- PUC Lua 5.1 makes none of a C function, such as print.
+local function new_coroutine(fn)
+  local ok, co = pcall(coroutine.create, fn)
+  return ok and co or coroutine.create(function(...)
+    return fn(...)
+  end)
+end
+
 --- Run `fn` where nothing may wait: in a coroutine of its own, or in that of
 --- the host.
 ---@param name string what it is, for the message
@@ -524,7 +532,7 @@ function scheduler.call_without_waiting(name, fn, ...)
     return hosted.call_hook(name, fn, ...)
   end
   local before = forbidden
-  local co = coroutine.create(fn)
+  local co = new_coroutine(fn)
   local function leave(ok, ...)
     forbidden = before
     if ok and co_status(co) == "suspended" then
