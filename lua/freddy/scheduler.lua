@@ -52,6 +52,7 @@ local polling = false
 local deadline    -- of the poll that runs, when it has one
 local handled = 0 -- events that were taken without one of the inbox's
 local turn = 0    -- those since somebody else had a turn
+local resumed     -- the last step was a task's, the next is an event's
 
 --- Called before each step outside of tasks: reports failures that nobody
 --- has asked for. Set by task.lua.
@@ -326,25 +327,32 @@ local function on_done(id)
   end
 end
 
--- One event or one task; false when there is nothing to do.
+-- Whether there was one.
+local function resume_ready()
+  if first > last then
+    return false
+  end
+  local task = ready[first]
+  ready[first] = nil
+  first = first + 1
+  if task.co then
+    resume(task)
+  else
+    scheduler.start_task(task)
+  end
+  return true
+end
+
+-- One event or one task; false when there is nothing to do. By turns: a task
+-- may be ready again and again (serve_others).
 local function step()
-  if first <= last then
-    local task = ready[first]
-    ready[first] = nil
-    first = first + 1
-    if task.co then
-      resume(task)
-    else
-      scheduler.start_task(task)
-    end
-    return true
+  local id, event, a, b, c, d
+  if inbox and (first > last or resumed) then
+    id, event, a, b, c, d = inbox:next()
   end
-  if not inbox then
-    return false
-  end
-  local id, event, a, b, c, d = inbox:next()
+  resumed = not id and resume_ready()
   if not id then
-    return false
+    return resumed
   end
   if event == "done" then
     on_done(id)
@@ -358,7 +366,7 @@ end
 --- loop further up will do so.
 function scheduler.settle()
   while first <= last and not scheduler.current() do
-    step()
+    resume_ready()
   end
 end
 

@@ -303,7 +303,13 @@ static int set_proxy(struct fy_transfer *transfer) {
  * a transfer that is paused, 33 MB: what may be is not sent that way. It also
  * (7.88 does, 8.14.1 not) takes a stream that the server reset for one that
  * ended, when the code is NO_ERROR or the connection is closed with it, and
- * these have often nothing but their end to tell that they are whole. */
+ * these have often nothing but their end to tell that they are whole.
+ *
+ * Once a host was found to speak HTTP/2, libcurl 7.88 takes every connection
+ * to it for one that many can share, and sends a second request down one of
+ * HTTP/1.1 that is in use (tried: answers were mixed up). It keeps connections
+ * apart whose TLS options differ, so that those of HTTP/1.1 name the highest
+ * version, which it would have used anyway. */
 static void set_version(struct fy_transfer *transfer) {
   const struct freddy_call *call = transfer->call;
   int http1 = call->ask.http1 > 0 ||
@@ -315,6 +321,9 @@ static void set_version(struct fy_transfer *transfer) {
   curl_easy_setopt(
       transfer->easy, CURLOPT_HTTP_VERSION,
       http1 ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(transfer->easy, CURLOPT_SSLVERSION,
+                   (long)CURL_SSLVERSION_TLSv1_2 |
+                       (http1 ? (long)CURL_SSLVERSION_MAX_TLSv1_3 : 0L));
   curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, wait ? 1L : 0L);
   curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT,
                    transfer->fresh ? 1L : 0L);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/events.h"
 
+#include <curl/curl.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -183,10 +184,16 @@ int fy_events_put(struct fy_events *events, const char *data, size_t size,
 
 /* --- End ---------------------------------------------------------------- */
 
-/* 1 when nothing but the connection's close says where the body ends. */
-static int ends_by_close(const struct fy_headers *headers) {
-  return headers->http_version < 20 && headers->length < 0 &&
-         !headers->chunked;
+/* 1 when an end that was none would look the same: where nothing but the
+ * connection's close says that the body has ended, and over HTTP/2 before
+ * libcurl 8.14.1, which takes RST_STREAM with NO_ERROR for an end. */
+static int may_be_broken(const struct fy_headers *headers) {
+  if (headers->length >= 0) {
+    return 0;
+  }
+  return headers->http_version < 20
+             ? !headers->chunked
+             : curl_version_info(CURLVERSION_NOW)->version_num < 0x080e01;
 }
 
 void fy_events_end(struct fy_events *events,
@@ -207,9 +214,8 @@ void fy_events_end(struct fy_events *events,
   }
   if (!call->streaming) {
     fy_events_refuse(call, err);
-  } else if (ends_by_close(headers) && fy_sse_is_within(&events->sse)) {
-    fy_error_set(err, FREDDY_ECUT, NULL,
-                 "the connection was closed within an event");
+  } else if (may_be_broken(headers) && fy_sse_is_within(&events->sse)) {
+    fy_error_set(err, FREDDY_ECUT, NULL, "the answer ended within an event");
   }
   err->sent = err->code != FREDDY_OK;
 }

@@ -266,8 +266,8 @@ void fy_sse_init(struct fy_sse *sse, size_t max) {
 }
 
 int fy_sse_is_within(const struct fy_sse *sse) {
-  return !sse->dispatched &&
-         (sse->line || sse->has_data || sse->event.size || sse->retry >= 0);
+  return !sse->dispatched && (sse->line || sse->has_data || sse->own_id ||
+                              sse->event.size || sse->retry >= 0);
 }
 
 void fy_sse_clear(struct fy_sse *sse) {

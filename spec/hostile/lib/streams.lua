@@ -24,21 +24,21 @@ local streams = {}
 --- What `of` may name.
 streams.whole = {
   g3 = numbered {
-    data '{"event":"response.processing","status":"processing",'
-      .. '"thread_id":"thrd_h"}',
-    data '{"event":"response.created","status":"in_progress",'
-      .. '"thread_id":"thrd_h","trace_id":"trace_h"}',
+    data('{"event":"response.processing","status":"processing",'
+      .. '"thread_id":"thrd_h"}'),
+    data('{"event":"response.created","status":"in_progress",'
+      .. '"thread_id":"thrd_h","trace_id":"trace_h"}'),
     data '{"event":"response.content_delta","delta":"Gr\xc3\xbc"}',
     data '{"event":"response.content_delta","delta":"\xc3\x9f dich"}',
-    data '{"event":"response.completed","status":"completed",'
-      .. '"thread_id":"thrd_h","stop_reason":"end_turn"}',
+    data('{"event":"response.completed","status":"completed",'
+      .. '"thread_id":"thrd_h","stop_reason":"end_turn"}'),
   } .. data "[DONE]",
-  g2 = data '{"event":"response.created","status":"in_progress",'
-    .. '"thread_id":"thrd_h","is_summarized":false}'
+  g2 = data('{"event":"response.created","status":"in_progress",'
+    .. '"thread_id":"thrd_h","is_summarized":false}')
     .. data '{"event":"response.content_delta","delta":"Gr\xc3\xbc"}'
     .. data '{"event":"response.content_delta","delta":"\xc3\x9f dich"}'
-    .. data '{"event":"response.completed","status":"completed",'
-    .. '"thread_id":"thrd_h","response_id":"resp_h"}',
+    .. data('{"event":"response.completed","status":"completed",'
+    .. '"thread_id":"thrd_h","response_id":"resp_h"}'),
   g1 = named("response.created", '{"id":"resp_h","status":"in_progress"}')
     .. named("response.output_item.added",
       '{"index":0,"item":{"type":"message","role":"assistant"}}')
