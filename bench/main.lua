@@ -316,6 +316,24 @@ local function stalled()
     "<= 16", "beyond freddy's own two")
 end
 
+local function limits()
+  title "Time limits of 0.2 s: how far from that they fire, at the most"
+  local pipe = assert(io.popen(quote(BIN .. "/timeouts")))
+  local count = 0
+  for text in pipe:lines() do
+    local name, least, usual, most = text:match("^(.-)\t(.-)\t(.-)\t(.*)$")
+    least, most = tonumber(least), tonumber(most)
+    line(name .. ", ms", "%.1f", math.max(most, -least), "<= 50",
+      ("late by %.2f to %.2f, median %s"):format(least, most, usual))
+    count = count + 1
+  end
+  pipe:close()
+  if count == 0 then
+    io.stderr:write("bench: failed: timeouts\n")
+    os.exit(1)
+  end
+end
+
 -- --- Others --------------------------------------------------------------
 
 local function others()
@@ -348,4 +366,5 @@ requiring()
 json()
 uploads()
 stalled()
+limits()
 others()

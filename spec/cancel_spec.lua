@@ -72,6 +72,54 @@ describe("a call can be cancelled", function()
     assert.is_false(seen[1].sent)
   end)
 
+  it("while nobody accepts it", function()
+    local seen = {}
+    local call = client:send({ path = "http://" .. helper.env "HOSTILE_FULL"
+      .. "/" }, function(_, err)
+      seen[#seen + 1] = err
+    end)
+    call:cancel()
+    check_cancelled(seen)
+    assert.is_false(seen[1].sent)
+  end)
+
+  it("while its body is sent", function()
+    local seen = {}
+    local call = client:send({
+      path = helper.hostile("never-read", { tag = "upload" }),
+      method = "PUT", body = ("x"):rep(16 * 1024 * 1024),
+    }, function(_, err)
+      seen[#seen + 1] = err
+    end)
+    helper.hostile_log { tag = "upload", requests = 1, timeout = 10 }
+    call:cancel()
+    check_cancelled(seen)
+    assert.is_true(seen[1].sent)
+  end)
+
+  it("before it is sent once more", function()
+    local seen, told = {}, false
+    local patient = freddy.assert(freddy.new {
+      api_key = "a-key-of-20-characters", base_url = helper.hostile_url,
+      on_retry = function()
+        told = true
+      end,
+    })
+    local call = patient:send({ path = helper.hostile("status",
+      { code = 503, line = "Retry-After: 60", tag = "repeat" }) },
+      function(_, err)
+        seen[#seen + 1] = err
+      end)
+    helper.eventually(function()
+      return told
+    end)
+    call:cancel()
+    check_cancelled(seen)
+    assert.is_true(seen[1].sent)
+    assert.equal(1, seen[1].attempts)
+    patient:close()
+  end)
+
   it("while it waits for the head", function()
     local seen, at = {}, hostile("never", {}, "head")
     local call = send(at.path, seen)

@@ -24,6 +24,9 @@ static void total_fire(struct fy_timer *timer, fy_time now) {
                  (double)call->ask.total / (double)FY_SECOND);
     err.sent = atomic_load(&call->sent);
   }
+  if (call->transfer) {
+    fy_transfer_distrust(call->transfer);
+  }
   fy_call_stop(call, &err);
 }
 

@@ -93,12 +93,15 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
   if (fy_clock_add(transfer->last_byte, byte_limit(transfer)) > now) {
     arm_byte_timer(transfer);
   } else {
-    /* Over HTTP/2 libcurl would only give up the stream: a connection that
-     * says nothing any more would make the next request wait as long, and
-     * each after that. One that others use goes on. */
-    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+    fy_transfer_distrust(transfer);
     time_out(transfer, transfer->answered ? "stall" : "first_byte",
              byte_limit(transfer));
+  }
+}
+
+void fy_transfer_distrust(struct fy_transfer *transfer) {
+  if (transfer->sends) {
+    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
   }
 }
 

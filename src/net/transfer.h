@@ -79,6 +79,12 @@ int64_t fy_transfer_sent(const struct fy_transfer *transfer, int64_t by_curl);
 /* Go on after a pause. */
 void fy_transfer_resume(struct fy_transfer *transfer);
 
+/* Time ran out on it: once it is broken off, no other request gets its
+ * connection. Over HTTP/2 libcurl would only give up the stream, and one that
+ * says nothing any more would make the next request wait as long, and each
+ * after that. Those who use it already go on. */
+void fy_transfer_distrust(struct fy_transfer *transfer);
+
 /* It cannot go on, for want of memory; to be called inside libcurl, where
  * nothing may be removed: it ends in the same turn. */
 void fy_transfer_doom(struct fy_transfer *transfer);
