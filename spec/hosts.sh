@@ -61,10 +61,23 @@ each() {
   [ -n "$found" ] || skip "$1: no Lua here has the module $2"
 }
 
+# ends HOST MODULE: loops that are left with requests in flight.
+ends() {
+  for lua in ${FOUND_LUAS:-lua5.4}; do
+    "$lua" -e "require '$2'" >/dev/null 2>&1 || continue
+    for way in stop close client:close os.exit "os.exit, closing"; do
+      run "$lua" "$1 on $lua, ended by $way" "$lua" "$hosts/ends.lua" "$1" \
+        "$way"
+    done
+  done
+}
+
 each script string
-each luv luv
-each copas copas
-each cqueues cqueues
+for host in luv copas cqueues; do
+  each "$host" "$host"
+  ends "$host" "$host"
+done
+ends script string
 
 for lua in ${FOUND_LUAS:-lua5.4}; do
   engine=$build/$lua/examples/engine
