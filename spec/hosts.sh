@@ -93,11 +93,18 @@ else
   if has nvim; then
     run luajit neovim nvim --headless -u NONE -i NONE -n \
       -c "luafile $hosts/neovim.lua" -c 'cq!'
+    for way in main callback task; do
+      run luajit "neovim, left in $way" env FY_WAY=$way nvim --headless \
+        -u NONE -i NONE -n -c "luafile $hosts/neovim_ends.lua"
+    done
   else
     skip "neovim: not installed"
   fi
   if has love && has xvfb-run; then
-    run luajit love env SDL_AUDIODRIVER=dummy xvfb-run -a love "$hosts/love"
+    for way in '' quit restart; do
+      run luajit "love${way:+, $way}" env SDL_AUDIODRIVER=dummy FY_WAY=$way \
+        HOME="$work" XDG_DATA_HOME="$work" xvfb-run -a love "$hosts/love"
+    done
   else
     skip "love: not installed, or xvfb-run is not"
   fi

@@ -141,6 +141,81 @@ case("runs twenty requests beside each other", function(t)
   t:equal(20, answered, "answers")
 end)
 
+case("reads the events of a stream", function(t)
+  local stream = freddy.assert(t:client():stream(
+    "/v1/events?count=40&ms=2&size=1000"))
+  t:equal(200, stream.status, "status")
+  local count, event = 0, stream:next()
+  while event do
+    count = count + 1
+    t:equal(1000, #event.data, "bytes of an event")
+    t:equal(tostring(count), event.id, "id")
+    event = stream:next()
+  end
+  t:equal(40, count, "events")
+  t:equal(true, stream:finish(), "its end")
+end)
+
+case("reads streams beside each other", function(t)
+  local client = t:client()
+  local events = 0
+  t:beside(8, function()
+    local stream = freddy.assert(client:stream("/v1/events?count=20&ms=5"))
+    while stream:next() do
+      events = events + 1
+    end
+    freddy.assert(stream:finish())
+  end)
+  t:equal(160, events, "events")
+end)
+
+case("lets others go on while a stream is always ready", function(t)
+  local client = t:client()
+  local over, turns, before_end = false, 0, nil
+  t.start(function()
+    while not over and client:get("/v1/models") do
+      turns = turns + 1
+    end
+  end)
+  local stream = freddy.assert(client:stream(
+    "/v1/events?count=20000&batch=1000&size=64"))
+  local count = 0
+  while stream:next() do
+    count = count + 1
+    if count == 19000 then
+      before_end = turns
+    end
+  end
+  over = true
+  t:equal(20000, count, "events")
+  t:equal(true, before_end > 0, "answers meanwhile")
+end)
+
+case("ends a stream: by cancel, a cut, a close", function(t)
+  local client = t:client()
+  local path = "/v1/events?count=100000&ms=5"
+  local stream = freddy.assert(client:stream(path))
+  freddy.assert(stream:next())
+  stream:cancel()
+  t:fails("cancelled", nil, stream:finish())
+  local cut = freddy.assert(client:stream("/v1/events?count=3&last=cut",
+    { http_version = "1.1" }))
+  t:fails("cut", nil, cut:finish())
+  local seen
+  t.start(function()
+    local other = freddy.assert(client:stream(path))
+    while other:next() do
+      seen = seen or {}
+    end
+    seen[1], seen[2] = other:finish()
+    seen.over = true
+  end)
+  t:eventually("its first event", function() return seen end)
+  client:close()
+  t:eventually("its end", function() return seen.over end)
+  t:fails("closed", nil, seen[1], seen[2])
+end)
+
 case("renews a token once, for all who wait", function(t)
   local tokens = t:control { mint = { session = true, expires_in = -5 } }
   local client = t:client {
