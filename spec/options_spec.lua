@@ -41,12 +41,14 @@ local WRONG = { -- option, wrong values
   { "exit_wait", -1, "2", true, 0 / 0, math.huge },
   { "retries", -1, 1.5, "2", math.huge, true },
   { "on_retry", "", 5, {}, true },
+  { "rate_limit", "gold", 5, true, {}, { per_minute = 0 }, noop,
+    { per_minute = 10, burst = 9 }, { per_minute = "10" }, { 10 } },
+  { "max_in_flight", 0, -1, 1.5, "5", true, 0 / 0, math.huge },
   { "json", "cjson", 5, {}, { encode = noop }, { decode = noop } },
 }
 
 local LATER = {
-  "rate_limit", "max_in_flight", "on_event",
-  "on_log",
+  "on_event", "on_log",
 }
 
 describe("an option of freddy.new", function()

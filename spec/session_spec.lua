@@ -39,7 +39,7 @@ describe("a session", function()
   end)
 
   it("refreshes once after a thousand answers of 401", function()
-    local client = session({ base_url = helper.http,
+    local client = session({ base_url = helper.http, max_in_flight = 1000,
       timeout = { connect = 60 } }, {})
     helper.control { revoke = { access = true },
       delay = { path = "/v1/echo", hold = "all", times = 1000 } }

@@ -13,6 +13,7 @@
 #include "net/engine.h"
 #include "net/inbox.h"
 #include "net/listener.h"
+#include "net/rate.h"
 #include "rules/header.h"
 
 static const char DEFAULT_BASE_URL[] = "https://api.freddy.aitronos.com";
@@ -288,7 +289,10 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
   client->retries = opts->retries;
   client->buffer = opts->buffer ? opts->buffer : FY_MAX_BUFFER;
   client->max_event = opts->max_event ? opts->max_event : FY_MAX_EVENT;
-  if ((rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
+  client->max_in_flight = opts->max_in_flight;
+  if ((rc = fy_rate_plan(&opts->rate_limit, &client->plan, err)) ==
+          FREDDY_OK &&
+      (rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&
       (rc = set_key_header(client, opts->key_header, err)) == FREDDY_OK &&
       (rc = set_user_agent(client, opts->user_agent, err)) == FREDDY_OK &&
       (rc = set_proxy(client, opts, err)) == FREDDY_OK &&
@@ -430,6 +434,48 @@ void freddy_client_status(freddy_client *client,
   } else if (status->kind != FREDDY_NONE) {
     status->state = "fresh";
   }
+}
+
+int freddy_client_set_rate_limit(freddy_client *client,
+                                 const freddy_rate_limit *limit,
+                                 freddy_error *err) {
+  struct fy_limit_plan plan;
+  int rc = fy_config_open(client, err);
+
+  if (rc == FREDDY_OK) {
+    rc = fy_rate_plan(limit, &plan, err);
+  }
+  if (rc == FREDDY_OK) {
+    fy_rate_set_plan(client, &plan);
+  }
+  return rc;
+}
+
+void freddy_client_rate(freddy_client *client, freddy_rate *rate) {
+  memset(rate, 0, sizeof(*rate));
+  if (!fy_engine_is_foreign(client->generation)) {
+    fy_rate_describe(client, rate);
+  }
+}
+
+void freddy_client_stats_get(freddy_client *client,
+                             freddy_client_stats *stats) {
+  struct fy_counts *counts = &client->counts;
+  freddy_session_status status;
+
+  freddy_client_status(client, &status);
+  stats->requests = atomic_load(&counts->requests);
+  stats->failures = atomic_load(&counts->failures);
+  stats->attempts = atomic_load(&counts->attempts);
+  stats->refreshes = status.refreshes;
+  stats->waits = atomic_load(&counts->waits);
+  stats->waited = (double)atomic_load(&counts->waited) / (double)FY_SECOND;
+  stats->bytes_sent = atomic_load(&counts->bytes_sent);
+  stats->bytes_received = atomic_load(&counts->bytes_received);
+  stats->connections_opened = atomic_load(&counts->opened);
+  stats->connections_reused = atomic_load(&counts->reused);
+  stats->waiting = atomic_load(&counts->waiting);
+  stats->in_flight = atomic_load(&counts->in_flight);
 }
 
 int freddy_client_redact(freddy_client *client, const char *text, size_t size,

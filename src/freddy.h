@@ -66,7 +66,8 @@ typedef struct freddy_error {
   int sent;
   char reason[24];    /* one stable word, or "" */
   char message[232];  /* one line for a person */
-  double retry_after; /* FREDDY_EAUTH, refresh_failed: seconds; 0: unknown */
+  double retry_after; /* FREDDY_EAUTH, refresh_failed, and
+                         FREDDY_ERATE_LIMITED: seconds; 0: unknown */
   int uncertain;      /* FREDDY_EAUTH, session_expired: 1 when the answer of a
                          refresh was lost before */
   const char *cause;  /* FREDDY_EAUTH: why the server refused what there was
@@ -96,6 +97,25 @@ typedef struct freddy_timeouts {
   double total;      /* 600: everything, from freddy_start; none for streams */
   double auth;       /* 30: a refresh or an exchange (of a client only) */
 } freddy_timeouts;
+
+typedef enum freddy_rate_mode {
+  FREDDY_RATE_ADAPTIVE = 0, /* by what the answers tell of the server's limits
+                               (X-RateLimit-*, Retry-After) */
+  FREDDY_RATE_PLAN,
+  FREDDY_RATE_OFF
+} freddy_rate_mode;
+
+/* How many requests may leave. All zero: adaptive. */
+typedef struct freddy_rate_limit {
+  freddy_rate_mode mode;
+  const char *plan; /* FREDDY_RATE_PLAN: "standard" (100 a minute, 120 in the
+                       first, 10,000 a day) or "premium" (ten times that);
+                       NULL: what follows */
+  uint32_t per_minute; /* sustained; 1 and up */
+  uint32_t burst;      /* the most in any 60 seconds, per_minute and up; 0:
+                          per_minute */
+  uint32_t per_day;    /* the most in any 24 hours; 0: no such limit */
+} freddy_rate_limit;
 
 /* All zero means the defaults. Every string is borrowed for the call only. */
 typedef struct freddy_options {
@@ -153,6 +173,15 @@ typedef struct freddy_options {
   size_t max_event; /* a line or an event of an event stream; 0: 16 MiB */
   int retries;      /* how often a request that failed is repeated at most; 0:
                        2, negative: never. See freddy_start */
+  /* One limiter for all clients with the same base URL, credential and
+   * limit. Requests that it holds back wait, first come, first served, 1,000
+   * at most (FREDDY_EQUEUE_FULL), and at most as long as their `total`; a hold
+   * known to be longer than 60 s is FREDDY_ERATE_LIMITED, reason held_back,
+   * at once. Renewals of tokens are not counted. */
+  freddy_rate_limit rate_limit;
+  uint32_t max_in_flight; /* requests to one host at once; the others wait. 0:
+                             64, over HTTP/2 256. Streams are counted apart,
+                             256 */
 } freddy_options;
 
 /* Make a client. Does no network I/O and starts no thread; the first client
@@ -227,6 +256,46 @@ typedef struct freddy_session_status {
 /* How the credential stands. Never blocks, and never holds a secret. */
 FREDDY_API void freddy_client_status(freddy_client *client,
                                      freddy_session_status *status);
+
+/* Another limit, at once, for those that wait, too. What was sent stays
+ * counted. FREDDY_OK or FREDDY_EMISUSE, FREDDY_ECLOSED, FREDDY_EFORKED. Never
+ * blocks. */
+FREDDY_API int freddy_client_set_rate_limit(freddy_client *client,
+                                            const freddy_rate_limit *limit,
+                                            freddy_error *err);
+
+/* Seconds are from now; what is not known is -1. */
+typedef struct freddy_rate {
+  freddy_rate_mode mode;
+  uint32_t per_minute, burst, per_day; /* of a plan; else 0 */
+  int64_t room;   /* how many may leave at once; -1: no limit is known */
+  double next;    /* until the next one may leave; 0: now */
+  uint32_t today; /* sent in the last 24 hours */
+  /* What the server last told of its own window, reckoned on. */
+  double limit, remaining, resets_in;
+  uint32_t waiting;   /* for this limiter, of all who share it */
+  uint32_t in_flight; /* sent, and nothing heard of them yet */
+} freddy_rate;
+
+/* How the client's rate limit stands. Never blocks. */
+FREDDY_API void freddy_client_rate(freddy_client *client, freddy_rate *rate);
+
+/* Since the client was made. */
+typedef struct freddy_client_stats {
+  uint64_t requests;  /* started */
+  uint64_t failures;  /* that ended with an error, which no answer is */
+  uint64_t attempts;  /* sent: the first ones, repeats, replays, redirects */
+  uint64_t refreshes; /* of the session, whoever shares it */
+  uint64_t waits;     /* requests that could not leave at once */
+  double waited;      /* seconds, by all of them */
+  uint64_t bytes_sent, bytes_received; /* of bodies */
+  uint64_t connections_opened, connections_reused;
+  uint32_t waiting, in_flight; /* now */
+} freddy_client_stats;
+
+/* Count. Never blocks on I/O, and costs next to nothing. */
+FREDDY_API void freddy_client_stats_get(freddy_client *client,
+                                        freddy_client_stats *stats);
 
 /* What kind of credential the client has now, and into tail[5] the last four
  * characters of one that has 20 or more, else "". `tail` may be NULL. */

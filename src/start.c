@@ -58,6 +58,7 @@ static int set_target(struct fy_ask *ask, const struct freddy_client *client,
     other_origin = !fy_url_same_origin(&url, &client->base);
     rc = fy_target_at(&ask->target, client, &url);
   }
+  ask->other_origin = other_origin;
   ask->shows_cert = !other_origin || req->auth == FREDDY_AUTH_ALWAYS;
   ask->send_credential = req->auth == FREDDY_AUTH_ALWAYS ||
                          (req->auth == FREDDY_AUTH_DEFAULT && !other_origin);

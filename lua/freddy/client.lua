@@ -12,6 +12,7 @@ local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local pull = require "freddy.pull"
+local rate = require "freddy.rate"
 local request = require "freddy.request"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
@@ -500,6 +501,8 @@ function methods:stream(path, given)
 end
 
 send.install(methods, check_request, start, finish)
+
+rate.extend(methods, Client)
 
 --- End every call of the client (kind `closed`) and refuse new ones. Never
 --- waits; may be repeated. A client that is collected is closed as well.

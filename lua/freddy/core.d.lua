@@ -115,6 +115,15 @@ function core.header_owner(name, key_header) end
 ---@field max_body? integer
 ---@field buffer? integer
 ---@field max_event? integer
+---@field rate_limit? freddy.core.RateLimit
+---@field max_in_flight? integer nil or 0: the default
+
+---@class freddy.core.RateLimit
+---@field mode "adaptive"|"plan"|"off"
+---@field plan? "standard"|"premium"
+---@field per_minute? integer
+---@field burst? integer nil or 0: per_minute
+---@field per_day? integer nil or 0: none
 
 --- Make a client. No I/O, no thread.
 ---@param options freddy.core.Options
@@ -234,6 +243,21 @@ function client:forget() end
 --- How the credential stands. nil once the client is freed.
 ---@return freddy.core.Status? status
 function client:status() end
+
+--- As freddy_client_rate; fields that are not known are nil. nil once it is
+--- freed.
+---@return table? rate
+function client:rate() end
+
+--- Another limit, also for requests that wait already. Never waits.
+---@param limit freddy.core.RateLimit
+---@return true? done
+---@return freddy.core.Error? err
+function client:set_rate_limit(limit) end
+
+--- As freddy_client_stats_get. nil once it is freed.
+---@return table? stats
+function client:stats() end
 
 --- What the client has, and the last four characters of a secret that has 20
 --- or more, else "".

@@ -280,6 +280,11 @@ return {
   { kind = "rate_limited", reason = "quota",
     meaning = "429 because a quota, a budget or a spending limit is used up",
     hint = "waiting does not help: raise the limit in the settings" },
+  { kind = "rate_limited", reason = "held_back", again = "any",
+    meaning = "not sent: a known rate limit allows no request for more than "
+      .. "a minute",
+    hint = "wait err.retry_after seconds, or raise rate_limit if it is lower "
+      .. "than the server's" },
   { kind = "server", again = "safe",
     meaning = "5xx: the server failed",
     hint = "try again later; give the request id to the vendor's support" },

@@ -4,6 +4,7 @@
 --- value never is, since it may be a secret in the wrong place.
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
+local rate = require "freddy.rate"
 local session_file = require "freddy.session_file"
 
 local options = {}
@@ -63,6 +64,12 @@ local function size(least)
     if not is_integer(value) or value < least or value > 2 ^ 53 then
       return ("a whole number of bytes, at least %d"):format(least)
     end
+  end
+end
+
+local function how_many(value)
+  if not is_integer(value) or value < 1 or value >= 2 ^ 32 then
+    return "a whole number, 1 or more"
   end
 end
 
@@ -215,8 +222,8 @@ options.client = {
   http_version = one_of("2", "1.1"), json = codec,
   refresh_token = secret, expires_in = seconds, auth_paths = is_table,
   keep_warm = boolean, token_provider = callable, on_token = callable,
-  exit_wait = wait_seconds, retries = repeats, rate_limit = LATER,
-  max_in_flight = LATER, max_event = size(1), store = store,
+  exit_wait = wait_seconds, retries = repeats, rate_limit = rate.check,
+  max_in_flight = how_many, max_event = size(1), store = store,
   on_retry = callable, on_event = LATER, on_log = LATER,
 }
 

@@ -5,6 +5,7 @@ local environment = require "freddy.environment"
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
+local rate = require "freddy.rate"
 
 local settings = {}
 
@@ -134,6 +135,8 @@ local function core_options(given)
     max_body = given.max_body, buffer = given.buffer,
     max_event = given.max_event,
     http1 = given.http_version == "1.1",
+    rate_limit = rate.core(given.rate_limit),
+    max_in_flight = given.max_in_flight,
     refresh_token = given.refresh_token, expires_in = given.expires_in,
     provider = given.token_provider and true,
     exit_wait = core_wait(given.exit_wait),

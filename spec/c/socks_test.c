@@ -46,7 +46,8 @@ static void *proxy_main(void *context) {
 static freddy_call *start(struct rig *proxied, const char *host,
                           double connect) {
   char url[128];
-  freddy_request req = {.path = url, .timeout = {.connect = connect}};
+  freddy_request req = {
+      .path = url, .timeout = {.connect = connect}, .retries = -1};
 
   snprintf(url, sizeof(url), "https://%s/", host);
   return rig_start(proxied, &req);

@@ -17,6 +17,9 @@ enum {
   FY_MAX_POOL = 64,            /* easy handles kept for reuse */
   FY_MAX_CONNECTIONS = 256,    /* idle connections kept open */
   FY_MAX_WAITING = 16384,      /* calls of one process at once */
+  FY_MAX_IN_FLIGHT = 64,       /* requests to one host at once; an option */
+  FY_MAX_STREAMS = 256,        /* streams, and requests over HTTP/2 */
+  FY_MAX_QUEUE = 1000,         /* requests that wait for one rate limit */
   FY_MAX_HEADER_FIELDS = 1024, /* header fields of an answer */
   FY_MAX_REDIRECTS = 5,        /* followed for one call */
   FY_MAX_SOURCES = 4096,       /* bytes, files, readers of one body */

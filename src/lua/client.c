@@ -16,6 +16,10 @@ static struct lclient *check_client(lua_State *L) {
                         &fy_client_mark);
 }
 
+freddy_client *fy_client_handle(lua_State *L) {
+  return check_client(L)->handle;
+}
+
 /* --- Making one --------------------------------------------------------- */
 
 static void options_read(lua_State *L, int table, freddy_options *opts,
@@ -47,6 +51,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->retries = fy_field_int(L, table, "retries");
   opts->max_event = (size_t)fy_field_count(L, table, "max_event", 0);
   fy_field_timeouts(L, table, &opts->timeout);
+  fy_rate_read(L, table, opts, err);
   fy_pairs_init(L, table, "headers", headers);
 }
 
@@ -421,18 +426,22 @@ static int l_client_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"start", l_client_start},
-                                   {"renew", l_client_renew},
-                                   {"listen", l_client_listen},
-                                   {"close", l_client_close},
-                                   {"set_credential", l_client_set_credential},
-                                   {"set_session", l_client_set_session},
-                                   {"install", l_client_install},
-                                   {"forget", l_client_forget},
-                                   {"status", l_client_status},
-                                   {"credential", l_client_credential},
-                                   {"redact", l_client_redact},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"start", l_client_start},
+    {"rate", fy_l_client_rate},
+    {"set_rate_limit", fy_l_client_set_rate_limit},
+    {"stats", fy_l_client_stats},
+    {"renew", l_client_renew},
+    {"listen", l_client_listen},
+    {"close", l_client_close},
+    {"set_credential", l_client_set_credential},
+    {"set_session", l_client_set_session},
+    {"install", l_client_install},
+    {"forget", l_client_forget},
+    {"status", l_client_status},
+    {"credential", l_client_credential},
+    {"redact", l_client_redact},
+    {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", l_client_gc},
                                 {"__close", l_client_close},

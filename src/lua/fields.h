@@ -10,7 +10,7 @@
 #include "lua/lua_compat.h"
 
 /* Room on the Lua stack for all that the readers of one table push. */
-#define FY_FIELDS_STACK 32
+#define FY_FIELDS_STACK 40
 
 /* A string, or NULL when the field is nil (or holds a NUL: `err` is filled
  * then). Pushes the value, which keeps the string alive. */

@@ -62,6 +62,15 @@ void fy_call_open(lua_State *L);
 void fy_events_open(lua_State *L);
 
 int fy_l_client_new(lua_State *L);
+/* The handle of the client at index 1; NULL: it is freed. */
+freddy_client *fy_client_handle(lua_State *L);
+/* Methods of a client that are in a file of their own, and what they have of
+ * its options. Pushes what `opts` borrows. */
+void fy_rate_read(lua_State *L, int table, freddy_options *opts,
+                  freddy_error *err);
+int fy_l_client_rate(lua_State *L);
+int fy_l_client_set_rate_limit(lua_State *L);
+int fy_l_client_stats(lua_State *L);
 int fy_l_inbox_new(lua_State *L);
 
 /* Push a call that is not started yet; `owner` is the stack index of the

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/secret.h"
 #include "freddy.h"
+#include "net/admission.h"
 #include "net/body.h"
 #include "net/flow.h"
 #include "net/inbox.h"
@@ -48,6 +49,7 @@ struct fy_ask {
   size_t header_count;
   struct fy_body body;
   int send_credential;
+  int other_origin;      /* 1: another server than the client's */
   int shows_cert;        /* 1: an origin that the certificate is for */
   struct fy_secret *key; /* instead of the client's; whole header line */
   struct fy_secret *secret_body;                  /* instead of `body` */
@@ -120,6 +122,7 @@ struct freddy_call {
   struct fy_credential *session; /* of which `carried` is, or NULL */
   uint64_t token_generation;     /* which of its tokens */
   int replayed;                  /* 1: after a 401; not once more */
+  struct fy_place place;         /* where it waits before it is sent */
   int waits;                     /* 1: for the session; stands in its list */
   struct freddy_call *prev_waiting, *next_waiting;
   struct fy_listener *listener; /* NULL: it is none */
@@ -202,8 +205,10 @@ void fy_call_abandon(struct freddy_call *call);
 void fy_call_handle(struct fy_engine *engine, struct fy_post *post,
                     unsigned wishes);
 
-/* Send a call that is in flight, with what is its client's credential now; or
- * have it wait for that, or end it. Engine thread. */
+/* Have a call that is in flight take a place in its client's rate limit and on
+ * its host, then be sent, with what is the client's credential then; for its
+ * first attempt and for every other one. It may end by that. What it held of a
+ * former attempt it gives back. Engine thread. */
 void fy_dispatch_send(struct freddy_call *call);
 
 /* Take in and send a request of the engine's own. FREDDY_OK or FREDDY_ENOMEM.

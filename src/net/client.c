@@ -7,6 +7,7 @@
 #include "net/call.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/rate.h"
 #include "rules/redact.h"
 
 static void post_ref(struct fy_post *post) {
@@ -23,9 +24,11 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
 
   if (wishes & FY_CLIENT_SWITCH) {
     fy_credential_switch(engine, client);
+    fy_admission_switch(engine, client);
   }
   if (wishes & FY_CLIENT_CLOSE) {
     fy_engine_drop_calls(engine, client, NULL);
+    fy_admission_close(engine, client);
   }
 }
 
@@ -59,6 +62,7 @@ void fy_client_unref(struct freddy_client *client) {
   fy_secrets_clear(&client->others);
   fy_secret_unref(client->secret);
   fy_credential_leave(client->session);
+  fy_rate_unref(client->rate);
   fy_free(client->refresh_path);
   fy_free(client->token_path);
   fy_free(client->store);

@@ -11,14 +11,17 @@
 #include "base/secret.h"
 #include "freddy.h"
 #include "net/post.h"
+#include "net/counts.h"
 #include "net/proxy.h"
 #include "net/secrets.h"
 #include "net/tls.h"
 #include "rules/retry.h"
+#include "rules/limiter.h"
 #include "rules/url.h"
 
 struct freddy_call;
 struct fy_credential;
+struct fy_rate;
 
 struct freddy_client {
   struct fy_post post;
@@ -42,6 +45,8 @@ struct freddy_client {
   int retries;                   /* as freddy_options has it */
   struct fy_retry_budget budget; /* the engine's */
   size_t max_event;
+  uint32_t max_in_flight; /* 0: the default */
+  struct fy_counts counts;
 
   char *refresh_path, *token_path; /* under base_url */
   int exchanges; /* an API key is for tokens, never sent to the API itself */
@@ -53,6 +58,8 @@ struct freddy_client {
   freddy_credential kind;
   struct fy_secret *secret; /* the whole header line; NULL with a session */
   struct fy_credential *session;
+  struct fy_limit_plan plan;
+  struct fy_rate *rate; /* the last one used; NULL: none yet */
   /* Secrets that were replaced, or given for one request, while calls that
    * carry them live: what the redactor has to know beside `secret`. */
   struct fy_secrets others;

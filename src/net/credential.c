@@ -198,11 +198,13 @@ static const struct fy_post_type credential_type = {post_handle, post_ref,
 
 static struct fy_credential *make(freddy_client *client,
                                   const struct fy_given *session) {
+  static _Atomic uint64_t made;
   struct fy_credential *credential = fy_calloc(1, sizeof(*credential));
 
   if (!credential) {
     return NULL;
   }
+  credential->serial = atomic_fetch_add(&made, 1) + 1;
   credential->post.type = &credential_type;
   atomic_store(&credential->refs, 1);
   pthread_mutex_init(&credential->lock, NULL);

@@ -30,6 +30,7 @@ struct fy_credential {
   _Atomic uint64_t generation; /* of the first request; 0: none yet */
 
   /* immutable */
+  uint64_t serial;    /* no other one of the process has it */
   freddy_client *via; /* whose settings its own requests use */
   struct freddy_inbox *nowhere;
   struct fy_secret *key;      /* to exchange, as its whole line; or NULL */

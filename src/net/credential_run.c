@@ -197,15 +197,12 @@ void fy_credential_fail(struct freddy_call *call,
 }
 
 static void go_on(struct freddy_call *call, enum fy_token_answer answer) {
-  freddy_error err = {.code = FREDDY_OK};
-
   if (answer != FY_TOKEN_SEND) {
     fy_credential_fail(call, answer);
   } else if (call->ask.renewal) {
     fy_renewal_end(call);
-  } else if (fy_transfer_start(call, 0) != FREDDY_OK) {
-    fy_error_nomem(&err);
-    fy_outcome_deliver(call, &err);
+  } else {
+    fy_admission_enter(call, 1);
   }
 }
 

@@ -31,15 +31,7 @@ static void total_fire(struct fy_timer *timer, fy_time now) {
 }
 
 void fy_dispatch_send(struct freddy_call *call) {
-  freddy_error err = {.code = FREDDY_OK};
-
-  if (!fy_credential_admit(call)) {
-    return;
-  }
-  if (fy_transfer_start(call, 0) != FREDDY_OK) {
-    fy_error_nomem(&err);
-    fy_outcome_deliver(call, &err);
-  }
+  fy_admission_enter(call, 0);
 }
 
 static void begin(struct fy_engine *engine, struct freddy_call *call) {
@@ -58,6 +50,7 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
     return;
   }
   atomic_fetch_add(&engine->requests, 1);
+  atomic_fetch_add(&call->client->counts.requests, 1);
   if (atomic_load(&call->client->closed)) {
     fy_error_set(&err, FREDDY_ECLOSED, NULL, "the client was closed");
     fy_outcome_deliver(call, &err); /* it was closed while this started */

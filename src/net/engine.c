@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/random.h"
 #include "base/thread.h"
 #include "net/call.h"
 #include "net/cloexec.h"
@@ -12,6 +13,7 @@
 #include "net/easy.h"
 #include "net/events.h"
 #include "net/inbox.h"
+#include "net/rate.h"
 #include "net/reuse.h"
 #include "net/transfer.h"
 #include "net/tunnel.h"
@@ -21,6 +23,7 @@
 #endif
 
 enum {
+  OWN_TIMERS = 2,      /* libcurl's, and that of who waits to be sent */
   TIMERS_PER_CALL = 4, /* total; connect and bytes, or the next attempt;
                           events */
   POSTS_PER_TURN = 256,
@@ -48,6 +51,7 @@ int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call) {
 
 void fy_engine_release_call(struct fy_engine *engine,
                             struct freddy_call *call) {
+  fy_admission_leave(call);
   fy_timers_unset(&engine->timers, &call->total);
   fy_timers_unset(&engine->timers, &call->repeat);
   if (call->events) {
@@ -293,7 +297,7 @@ static fy_time go_to_sleep(struct fy_engine *engine) {
   fy_time now = fy_clock_now();
   fy_time timeout = due == FY_NEVER ? FY_NEVER : due > now ? due - now : 0;
 
-  if (engine->ready_first) {
+  if (engine->ready_first || engine->admission.due) {
     timeout = 0;
   }
   pthread_mutex_lock(&engine->lock);
@@ -318,6 +322,7 @@ static void turn(struct fy_engine *engine) {
   if (!atomic_load(&engine->stopping)) {
     serve_sockets(engine, ready, count);
     serve_posts(engine, POSTS_PER_TURN);
+    fy_admission_run(engine);
     launch_ready(engine);
     fy_timers_run(&engine->timers, now);
   }
@@ -429,6 +434,8 @@ void fy_engine_destroy(struct fy_engine *engine) {
     return;
   }
   drop_posts(engine);
+  fy_admission_clear(engine);
+  fy_rate_clear(engine);
   if (!engine->transfers) {
     curl_multi_cleanup(engine->multi);
     curl_share_cleanup(engine->share);
@@ -452,7 +459,11 @@ struct fy_engine *fy_engine_create(void) {
   pthread_mutex_init(&engine->lock, NULL);
   pthread_cond_init(&engine->stopped_cond, NULL);
   engine->curl_timer.fire = curl_timer_fire;
-  engine->timer_demand = 1;
+  engine->timer_demand = OWN_TIMERS;
+  fy_admission_init(engine);
+  if (fy_random(&engine->salt, sizeof(engine->salt))) {
+    engine->salt = (uint64_t)fy_clock_now(); /* it only makes it better */
+  }
   engine->poller = fy_poller_new();
   fy_sockets_init(&engine->sockets, engine->poller);
   if (!engine->poller || init_curl(engine) ||

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "freddy.h"
+#include "net/admission.h"
 #include "net/lookups.h"
 #include "net/poller.h"
 #include "net/post.h"
@@ -19,6 +20,7 @@
 #include "net/timers.h"
 
 struct fy_credential;
+struct fy_rate;
 struct fy_transfer;
 struct fy_tunnel;
 
@@ -45,6 +47,9 @@ struct fy_engine {
   struct fy_lookups lookups;
   struct fy_credential *credentials; /* sessions that it runs */
   struct freddy_call *calls;         /* in flight, the newest first */
+  struct fy_admission admission;     /* those who wait to be sent */
+  struct fy_rate *rates;             /* the limiters */
+  uint64_t salt;                     /* of what they are found by */
   struct fy_transfer *ready_first;   /* admitted, not yet in the multi */
   struct fy_transfer *ready_last;
   uint64_t opened_before;        /* what `opened` was at the last launch */

@@ -40,6 +40,8 @@ void fy_outcome_measure(struct freddy_call *call,
   atomic_fetch_add(&call->engine->bytes_sent, (uint64_t)sent);
   atomic_fetch_add(&call->engine->bytes_received,
                    (uint64_t)transfer->received);
+  FY_COUNT(call, bytes_sent, sent);
+  FY_COUNT(call, bytes_received, transfer->received);
 }
 
 static int is_success(const struct freddy_call *call,
@@ -147,6 +149,7 @@ void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
       (double)(fy_clock_now() - call->started) / (double)FY_SECOND;
   if (err->code != FREDDY_OK) {
     atomic_fetch_add(&call->engine->failures, 1);
+    FY_COUNT(call, failures, 1);
     answer->stats.saved = 0;
   }
   fy_outcome_drop_file(call);

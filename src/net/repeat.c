@@ -86,8 +86,9 @@ static int go_on(struct freddy_call *call, const struct fy_retry *seen,
   fy_outcome_drop_file(call);
   fy_call_forget_answer(call);
   if (step->todo == FY_RETRY_NOW) {
-    call->freed = 1;
-    return fy_transfer_start(call, 1);
+    call->freed = call->place.fresh = 1;
+    fy_dispatch_send(call);
+    return FREDDY_OK;
   }
   call->repeats++;
   call->unasked += seen->failure == FREDDY_OK && seen->status == 429 &&

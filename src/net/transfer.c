@@ -231,6 +231,7 @@ void fy_transfer_launch(struct fy_transfer *transfer) {
   atomic_fetch_add(&transfer->call->attempts, !transfer->call->led);
   transfer->call->led = 0;
   atomic_fetch_add(&engine->attempts, 1);
+  FY_COUNT(transfer->call, attempts, 1);
   if (fy_easy_take(transfer) != FREDDY_OK ||
       fy_easy_setup(transfer) != FREDDY_OK ||
       curl_multi_add_handle(engine->multi, transfer->easy) != CURLM_OK) {
@@ -276,6 +277,7 @@ static void count_connection(struct fy_transfer *transfer) {
   curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &opened);
   if (transfer->sends && opened == 0) {
     atomic_fetch_add(&transfer->engine->reused, 1);
+    FY_COUNT(transfer->call, reused, 1);
   }
 }
 
@@ -312,6 +314,7 @@ static int follow(struct freddy_call *call, int body_spent,
       fy_transfer_start(call, 0) != FREDDY_OK) {
     fy_error_nomem(err);
   }
+  fy_admission_goes_on(call);
   err->sent = 1;
   return err->code;
 }
@@ -376,6 +379,9 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   }
   misfit = transfer->misfit;
   look_back(transfer, code, &attempt);
+  if (!misfit) {
+    fy_admission_heard(call);
+  }
   redirected = transfer->redirected;
   body_spent = !fy_upload_can_replay(call);
   call->transfer = NULL;
@@ -389,6 +395,7 @@ void fy_transfer_finish(struct fy_transfer *transfer, CURLcode code) {
   if (misfit && fy_transfer_start(call, 1) == FREDDY_OK) {
     return;
   }
+  fy_admission_leave(call);
   if (err.code == FREDDY_OK && heed_session(call)) {
     return;
   }

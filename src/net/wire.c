@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "net/call.h"
+#include "net/client.h"
 #include "net/engine.h"
 #include "net/events.h"
 #include "net/gunzip.h"
@@ -75,6 +76,7 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   }
   transfer->opened = 1;
   atomic_fetch_add(&engine->opened, 1);
+  FY_COUNT(transfer->call, opened, 1);
   fd = fy_sockets_open(&engine->sockets, address->family, address->socktype,
                        address->protocol);
   if (fd < 0 && errno == ENOMEM) {
@@ -205,6 +207,7 @@ static int begin_body(struct fy_transfer *transfer) {
   int rc;
 
   transfer->body_begun = 1;
+  fy_admission_heard(transfer->call); /* a stream has its end much later */
   fy_reuse_guard(transfer);
   if (fy_redirect_is(headers->status) && !call->ask.stays) {
     return begin_redirect(transfer);

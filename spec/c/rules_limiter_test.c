@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* The limiter by table: plans, days, and windows that answers tell of. */
+#include <math.h>
+
+#include "rules/limiter.h"
+#include "unit.h"
+
+#define S FY_SECOND
+
+static const fy_time BEGIN = 1000000 * FY_SECOND;
+
+static const struct fy_limit_plan adaptive = {FY_LIMIT_ADAPTIVE, 0, 0, 0};
+static const struct fy_limit_plan off = {FY_LIMIT_OFF, 0, 0, 0};
+
+static struct fy_limiter made(struct fy_limit_plan plan) {
+  struct fy_limiter limiter;
+
+  fy_limiter_init(&limiter, &plan, BEGIN);
+  return limiter;
+}
+
+static struct fy_rate_facts said(double remaining, double reset) {
+  struct fy_rate_facts facts = {0, 100, remaining, reset, NAN, NAN, NAN};
+
+  return facts;
+}
+
+static struct fy_rate_facts refused(double retry_after) {
+  struct fy_rate_facts facts = {1, NAN, NAN, NAN, NAN, NAN, retry_after};
+
+  return facts;
+}
+
+/* Send `count` that may all leave at `now`. */
+static void send(struct fy_limiter *limiter, int count, fy_time now) {
+  for (int i = 0; i < count; i++) {
+    CHECK(fy_limiter_next(limiter, now) <= now);
+    fy_limiter_sent(limiter, now);
+  }
+}
+
+static void answer(struct fy_limiter *limiter, struct fy_rate_facts facts,
+                   fy_time now) {
+  fy_limiter_heard(limiter, limiter->window, &facts, now);
+}
+
+/* --- Plans -------------------------------------------------------------- */
+
+static void test_names(void) {
+  struct fy_limit_plan plan;
+
+  UNIT_CASE("%s", "names");
+  CHECK(fy_limit_plan_named("standard", &plan));
+  CHECK_INT(plan.mode, FY_LIMIT_PLAN);
+  CHECK_INT(plan.per_minute, 100);
+  CHECK_INT(plan.burst, 120);
+  CHECK_INT(plan.per_day, 10000);
+  CHECK(fy_limit_plan_named("premium", &plan));
+  CHECK_INT(plan.per_minute, 1000);
+  CHECK_INT(plan.burst, 1200);
+  CHECK_INT(plan.per_day, 100000);
+  CHECK(!fy_limit_plan_named("Standard", &plan));
+  CHECK(!fy_limit_plan_named("", &plan));
+}
+
+static const struct {
+  uint32_t per_minute, burst;
+  int at_once;  /* so many leave at the start */
+  fy_time step; /* then one each */
+} buckets[] = {
+    {100, 120, 20, 600 * FY_MILLISECOND},
+    {100, 100, 1, 600 * FY_MILLISECOND},
+    {100, 101, 1, 600 * FY_MILLISECOND},
+    {1000, 1200, 200, 60000000},
+    {1, 1, 1, 60 * FY_SECOND},
+    {1, 60, 59, 60 * FY_SECOND},
+    {7, 9, 2, 8571428572},
+    {4000000000u, 4000000001u, 1, 15},
+};
+
+static void test_buckets(void) {
+  for (size_t i = 0; i < sizeof(buckets) / sizeof(buckets[0]); i++) {
+    struct fy_limit_plan plan = {FY_LIMIT_PLAN, buckets[i].per_minute,
+                                 buckets[i].burst, 0};
+    struct fy_limiter limiter = made(plan);
+    fy_time at = BEGIN;
+
+    UNIT_CASE("%u, %u", plan.per_minute, plan.burst);
+    CHECK_INT(fy_limiter_room(&limiter, at), buckets[i].at_once);
+    send(&limiter, buckets[i].at_once, at);
+    CHECK_INT(fy_limiter_room(&limiter, at), 0);
+    for (int n = 0; n < 3; n++) {
+      CHECK_INT(fy_limiter_next(&limiter, at), at + buckets[i].step);
+      CHECK_INT(fy_limiter_hold(&limiter, at), 0);
+      at += buckets[i].step;
+      CHECK_INT(fy_limiter_room(&limiter, at), 1);
+      send(&limiter, 1, at);
+    }
+    at += 200 * 60 * S; /* it fills up to its brim, not further */
+    CHECK_INT(fy_limiter_room(&limiter, at), buckets[i].at_once);
+  }
+}
+
+static void test_change_of_plan(void) {
+  struct fy_limit_plan slow = {FY_LIMIT_PLAN, 60, 70, 0};
+  struct fy_limit_plan fast = {FY_LIMIT_PLAN, 600, 610, 0};
+  struct fy_limiter limiter = made(slow);
+
+  UNIT_CASE("%s", "another plan");
+  send(&limiter, 10, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + S);
+  fy_limiter_change(&limiter, &fast, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + S / 10);
+  fy_limiter_change(&limiter, &off, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), -1);
+  fy_limiter_change(&limiter, &slow, BEGIN + S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + S), 10);
+  CHECK_INT(limiter.today, 10);
+}
+
+static void test_smaller_bucket(void) {
+  struct fy_limit_plan large = {FY_LIMIT_PLAN, 60, 1060, 0};
+  struct fy_limit_plan small = {FY_LIMIT_PLAN, 60, 62, 0};
+  struct fy_limiter limiter = made(large);
+
+  UNIT_CASE("%s", "a smaller bucket is empty, not in debt");
+  send(&limiter, 900, BEGIN);
+  fy_limiter_change(&limiter, &small, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + S);
+}
+
+static void test_day(void) {
+  struct fy_limit_plan plan = {FY_LIMIT_PLAN, 1000000, 2000000, 50};
+  struct fy_limiter limiter = made(plan);
+  fy_time hour = 3600 * S;
+  fy_time at = (BEGIN / hour + 1) * hour;
+  fy_time free_at = at + 25 * hour;
+
+  UNIT_CASE("%s", "a day");
+  send(&limiter, 30, at);
+  send(&limiter, 20, at + 5 * hour + 1);
+  CHECK_INT(fy_limiter_next(&limiter, at + 6 * hour), free_at);
+  CHECK_INT(fy_limiter_hold(&limiter, at + 6 * hour), 19 * hour);
+  CHECK_INT(fy_limiter_room(&limiter, at + 6 * hour), 0);
+  CHECK_INT(fy_limiter_next(&limiter, free_at), free_at);
+  CHECK_INT(fy_limiter_room(&limiter, free_at), 30);
+  send(&limiter, 30, free_at);
+  CHECK_INT(fy_limiter_next(&limiter, free_at), at + 30 * hour);
+  /* After a year nothing is left of it. */
+  CHECK_INT(fy_limiter_room(&limiter, free_at + 9000 * hour), 50);
+}
+
+/* --- What answers tell -------------------------------------------------- */
+
+static void test_nothing_told(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "nothing told");
+  send(&limiter, 500, BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), -1);
+  answer(&limiter, said(NAN, NAN), BEGIN);
+  send(&limiter, 500, BEGIN);
+  fy_limiter_heard(&limiter, limiter.window, NULL, BEGIN);
+  send(&limiter, 500, BEGIN);
+}
+
+static void test_window(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "a window");
+  send(&limiter, 1, BEGIN);
+  answer(&limiter, said(99, 60), BEGIN + S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + S), 99);
+  send(&limiter, 99, BEGIN + S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 61 * S);
+  CHECK_INT(fy_limiter_hold(&limiter, BEGIN + S), 60 * S);
+  for (int left = 98; left >= 0; left--) {
+    answer(&limiter, said(left, 58), BEGIN + 3 * S);
+  }
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 3 * S), BEGIN + 61 * S);
+  /* The next one: the limit is known. */
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 61 * S), 100);
+  send(&limiter, 100, BEGIN + 61 * S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 61 * S), FY_NEVER);
+  CHECK_INT(fy_limiter_hold(&limiter, BEGIN + 61 * S), 0);
+}
+
+static void test_answers_out_of_order(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "those in flight may not be counted yet");
+  send(&limiter, 5, BEGIN);
+  answer(&limiter, said(9, 60), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 5);
+  answer(&limiter, said(7, 60), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 4);
+  answer(&limiter, said(8, 60), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 5);
+  /* Of one nobody heard: it may have been counted. */
+  fy_limiter_heard(&limiter, limiter.window, NULL, BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 5);
+  answer(&limiter, said(6, 60), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 6);
+}
+
+static void test_answer_of_the_last_window(void) {
+  struct fy_limiter limiter = made(adaptive);
+  struct fy_rate_facts late = said(0, 0.5);
+
+  UNIT_CASE("%s", "an answer of the window before");
+  send(&limiter, 3, BEGIN);
+  answer(&limiter, said(99, 10), BEGIN);
+  answer(&limiter, said(98, 10), BEGIN);
+  send(&limiter, 50, BEGIN + 11 * S);
+  for (int left = 99; left > 49; left--) {
+    answer(&limiter, said(left, 60), BEGIN + 12 * S);
+  }
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 49);
+  fy_limiter_heard(&limiter, 0, &late, BEGIN + 12 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 49);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 13 * S), 49);
+}
+
+static void test_others_use_it_up(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "others with the same key");
+  send(&limiter, 1, BEGIN);
+  answer(&limiter, said(50, 60), BEGIN);
+  send(&limiter, 1, BEGIN);
+  answer(&limiter, said(0, 59), BEGIN + S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 60 * S);
+}
+
+static void test_no_reset_told(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "nothing left, nobody says until when: one asks");
+  send(&limiter, 1, BEGIN);
+  answer(&limiter, said(0, NAN), BEGIN);
+  send(&limiter, 1, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), FY_NEVER);
+  answer(&limiter, said(10, NAN), BEGIN);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 10);
+}
+
+static void test_rounding(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "the earliest of the roundings of one moment");
+  send(&limiter, 3, BEGIN);
+  answer(&limiter, said(2, 11), BEGIN);
+  answer(&limiter, said(1, 10), BEGIN + S / 10);
+  answer(&limiter, said(0, 11), BEGIN + S / 5);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 101 * S / 10);
+  send(&limiter, 1, BEGIN + 11 * S);
+  answer(&limiter, said(0, 60), BEGIN + 11 * S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 12 * S), BEGIN + 71 * S);
+}
+
+static const struct {
+  double retry_after;
+  fy_time holds;
+} waits[] = {
+    {5, 5 * FY_SECOND},
+    {0.25, FY_SECOND / 4},
+    {86400, 86400 * FY_SECOND},
+    {86401, 0}, /* longer than any limit of the API: not believed */
+    {1e35, 0},
+    {INFINITY, 0},
+    {NAN, 0},
+    {0, 0},
+};
+
+static void test_retry_after(void) {
+  for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+    struct fy_limiter limiter = made(adaptive);
+    struct fy_limiter deaf = made(off);
+
+    UNIT_CASE("Retry-After: %g", waits[i].retry_after);
+    send(&limiter, 1, BEGIN);
+    answer(&limiter, refused(waits[i].retry_after), BEGIN);
+    CHECK_INT(fy_limiter_hold(&limiter, BEGIN), waits[i].holds);
+    CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + waits[i].holds);
+    send(&deaf, 1, BEGIN);
+    answer(&deaf, refused(waits[i].retry_after), BEGIN);
+    CHECK_INT(fy_limiter_next(&deaf, BEGIN), BEGIN);
+    CHECK_INT(fy_limiter_hold(&deaf, BEGIN), 0);
+  }
+}
+
+/* A Retry-After of a good answer is about that answer (a 202, RFC 9110), not
+ * about limits; a shorter one does not end a longer one. */
+static void test_retry_after_elsewhere(void) {
+  struct fy_limiter limiter = made(adaptive);
+  struct fy_rate_facts good = said(50, 60);
+
+  UNIT_CASE("%s", "Retry-After of a good answer");
+  good.retry_after = 30;
+  send(&limiter, 4, BEGIN);
+  answer(&limiter, good, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN);
+  good.remaining = 0;
+  answer(&limiter, good, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + 60 * S);
+  answer(&limiter, refused(70), BEGIN);
+  answer(&limiter, refused(7), BEGIN);
+  CHECK_INT(fy_limiter_hold(&limiter, BEGIN), 70 * S);
+}
+
+static void test_tokens(void) {
+  struct fy_limiter limiter = made(adaptive);
+  struct fy_rate_facts facts = said(50, 60);
+
+  UNIT_CASE("%s", "no tokens left");
+  facts.tokens_remaining = 1;
+  facts.tokens_reset = 9;
+  send(&limiter, 2, BEGIN);
+  answer(&limiter, facts, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN);
+  facts.tokens_remaining = 0;
+  answer(&limiter, facts, BEGIN);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + 9 * S);
+}
+
+static void test_absurd_resets(void) {
+  static const double resets[] = {86401, 1e35, INFINITY, NAN};
+
+  for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++) {
+    struct fy_limiter limiter = made(adaptive);
+
+    UNIT_CASE("reset in %g s", resets[i]);
+    send(&limiter, 1, BEGIN);
+    answer(&limiter, said(0, resets[i]), BEGIN);
+    CHECK_INT(fy_limiter_hold(&limiter, BEGIN), 0);
+    CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN);
+  }
+}
+
+int main(void) {
+  test_names();
+  test_buckets();
+  test_change_of_plan();
+  test_smaller_bucket();
+  test_day();
+  test_nothing_told();
+  test_window();
+  test_answers_out_of_order();
+  test_answer_of_the_last_window();
+  test_others_use_it_up();
+  test_no_reset_told();
+  test_rounding();
+  test_retry_after();
+  test_retry_after_elsewhere();
+  test_tokens();
+  test_absurd_resets();
+  return unit_end();
+}

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/admission.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/credential.h"
+#include "net/engine.h"
+#include "net/outcome.h"
+#include "net/rate.h"
+#include "net/transfer.h"
+#include "rules/rate_headers.h"
+
+/* The longest that a known limit holds a request back; and what the seconds
+ * of its headers, rounded twice, may add to that. */
+static const fy_time MAX_HOLD = 60 * FY_SECOND + 2 * FY_SECOND;
+
+enum { REQUESTS, STREAMS, KINDS };
+
+/* Calls of one client to one host that wait for the same: in order. */
+struct fy_lane {
+  struct fy_lane *prev, *next; /* a ring, around which the turn goes */
+  struct fy_gate *gate;
+  const struct freddy_client *client; /* not looked into once closed */
+  int closed;
+  int kind;
+  struct fy_rate *rate;
+  struct freddy_call *first, *last;
+  uint32_t in_flight;
+};
+
+/* A host: scheme, name and port. */
+struct fy_gate {
+  struct fy_gate *next;
+  struct fy_lane *turn; /* whose it is; NULL: there is none */
+  uint32_t in_flight[KINDS];
+  int http2; /* 1: by the last answer */
+  size_t size;
+  char origin[];
+};
+
+/* --- Gates and lanes ---------------------------------------------------- */
+
+static size_t origin_size(const char *url) {
+  const char *host = strstr(url, "://");
+
+  return host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?#")
+              : strlen(url);
+}
+
+static struct fy_gate *gate_of(struct fy_admission *admission,
+                               const char *url) {
+  size_t size = origin_size(url);
+  struct fy_gate *gate = admission->gates;
+
+  while (gate &&
+         (gate->size != size || memcmp(gate->origin, url, size) != 0)) {
+    gate = gate->next;
+  }
+  if (!gate && (gate = fy_calloc(1, sizeof(*gate) + size))) {
+    gate->size = size;
+    memcpy(gate->origin, url, size);
+    gate->next = admission->gates;
+    admission->gates = gate;
+  }
+  return gate;
+}
+
+static struct fy_lane *lane_of(struct fy_gate *gate,
+                               const struct freddy_client *client, int kind,
+                               struct fy_rate *rate) {
+  struct fy_lane *lane = gate->turn;
+
+  if (lane) {
+    do {
+      if (lane->client == client && lane->kind == kind && lane->rate == rate &&
+          !lane->closed) {
+        return lane;
+      }
+      lane = lane->next;
+    } while (lane != gate->turn);
+  }
+  lane = fy_calloc(1, sizeof(*lane));
+  if (!lane) {
+    return NULL;
+  }
+  lane->gate = gate;
+  lane->client = client;
+  lane->kind = kind;
+  lane->rate = fy_rate_ref(rate);
+  if (gate->turn) { /* the last of the ring */
+    lane->next = gate->turn;
+    lane->prev = gate->turn->prev;
+    lane->prev->next = lane->next->prev = lane;
+  } else {
+    gate->turn = lane->prev = lane->next = lane;
+  }
+  return lane;
+}
+
+static void lane_free(struct fy_lane *lane) {
+  struct fy_gate *gate = lane->gate;
+
+  if (lane->next == lane) {
+    gate->turn = NULL;
+  } else {
+    lane->prev->next = lane->next;
+    lane->next->prev = lane->prev;
+    gate->turn = gate->turn == lane ? lane->next : gate->turn;
+  }
+  fy_rate_unref(lane->rate);
+  fy_free(lane);
+}
+
+/* Lanes of clients that are gone, and of limits that are past. */
+static void sweep_gate(struct fy_gate *gate, int all) {
+  struct fy_lane *lane = gate->turn;
+  int count = 0;
+
+  if (lane) {
+    do {
+      count++;
+      lane = lane->next;
+    } while (lane != gate->turn);
+  }
+  while (count--) {
+    struct fy_lane *next = lane->next;
+
+    if (all || (!lane->first && !lane->in_flight &&
+                (lane->closed || lane->rate != lane->client->rate))) {
+      lane_free(lane);
+    }
+    lane = next;
+  }
+}
+
+static void sweep(struct fy_admission *admission, int all) {
+  struct fy_gate **link = &admission->gates;
+
+  while (*link) {
+    struct fy_gate *gate = *link;
+
+    sweep_gate(gate, all);
+    if (gate->turn) {
+      link = &gate->next;
+    } else {
+      *link = gate->next;
+      fy_free(gate);
+    }
+  }
+}
+
+/* --- In line ------------------------------------------------------------ */
+
+static void link_in(struct fy_lane *lane, struct freddy_call *call) {
+  struct freddy_call *after = lane->last;
+
+  while (after && after->place.number > call->place.number) {
+    after = after->place.prev;
+  }
+  call->place.prev = after;
+  call->place.next = after ? after->place.next : lane->first;
+  if (call->place.next) {
+    call->place.next->place.prev = call;
+  } else {
+    lane->last = call;
+  }
+  if (after) {
+    after->place.next = call;
+  } else {
+    lane->first = call;
+  }
+  call->place.lane = lane;
+  call->place.state = FY_PLACE_WAITS;
+  if (lane->rate) {
+    atomic_fetch_add(&lane->rate->waiting, 1);
+  }
+  atomic_fetch_add(&call->client->counts.waiting, 1);
+}
+
+static void link_out(struct freddy_call *call) {
+  struct fy_lane *lane = call->place.lane;
+
+  if (call->place.prev) {
+    call->place.prev->place.next = call->place.next;
+  } else {
+    lane->first = call->place.next;
+  }
+  if (call->place.next) {
+    call->place.next->place.prev = call->place.prev;
+  } else {
+    lane->last = call->place.prev;
+  }
+  call->place.state = FY_PLACE_NONE;
+  if (lane->rate) {
+    atomic_fetch_sub(&lane->rate->waiting, 1);
+  }
+  atomic_fetch_sub(&call->client->counts.waiting, 1);
+}
+
+static void fail(struct freddy_call *call, freddy_error *err) {
+  err->sent = atomic_load(&call->sent);
+  fy_outcome_deliver(call, err);
+}
+
+static int is_full(struct fy_rate *rate, fy_time now) {
+  int64_t room = fy_rate_room(rate, now);
+
+  return room >= 0 &&
+         (int64_t)atomic_load(&rate->waiting) - room >= FY_MAX_QUEUE;
+}
+
+void fy_admission_enter(struct freddy_call *call, int cleared) {
+  struct fy_engine *engine = call->engine;
+  struct fy_place *place = &call->place;
+  freddy_error err = {.code = FREDDY_OK};
+  struct fy_gate *gate = gate_of(&engine->admission, call->ask.target.url);
+  struct fy_rate *rate = NULL;
+  struct fy_lane *lane;
+
+  fy_admission_leave(call);
+  place->since = fy_clock_now();
+  if (!call->ask.other_origin) {
+    rate = fy_rate_of(call);
+  }
+  if (!place->number && rate && is_full(rate, place->since)) {
+    fy_error_set(&err, FREDDY_EQUEUE_FULL, NULL,
+                 "%d requests wait for the rate limit already",
+                 (int)FY_MAX_QUEUE);
+    fail(call, &err);
+    return;
+  }
+  lane = gate && (rate || call->ask.other_origin)
+             ? lane_of(gate, call->client,
+                       call->ask.stream ? STREAMS : REQUESTS, rate)
+             : NULL;
+  if (!lane) {
+    fy_error_nomem(&err);
+    fail(call, &err);
+    return;
+  }
+  place->cleared = cleared;
+  place->run = engine->admission.runs;
+  place->number = place->number ? place->number : ++engine->admission.numbers;
+  link_in(lane, call);
+  engine->admission.due = 1;
+}
+
+/* --- Out of it ---------------------------------------------------------- */
+
+static void hear(struct freddy_call *call, const struct fy_rate_facts *facts) {
+  if (call->place.charged) {
+    call->place.charged = 0;
+    call->engine->admission.due = 1;
+    fy_rate_heard(call->place.rate, call->place.window, facts, fy_clock_now());
+    fy_rate_unref(call->place.rate);
+    call->place.rate = NULL;
+  }
+}
+
+static void charge(struct freddy_call *call) {
+  call->place.charged = 1;
+  call->place.rate = fy_rate_ref(call->place.lane->rate);
+  call->place.window = fy_rate_sent(call->place.rate, fy_clock_now());
+}
+
+void fy_admission_leave(struct freddy_call *call) {
+  struct fy_place *place = &call->place;
+
+  hear(call, NULL);
+  if (place->state == FY_PLACE_NONE) {
+    return;
+  }
+  if (place->state == FY_PLACE_WAITS) {
+    link_out(call);
+  } else {
+    place->lane->in_flight--;
+    place->lane->gate->in_flight[place->lane->kind]--;
+    atomic_fetch_sub(&call->client->counts.in_flight, 1);
+  }
+  place->state = FY_PLACE_NONE;
+  call->engine->admission.due = 1;
+}
+
+void fy_admission_heard(struct freddy_call *call) {
+  const struct fy_headers *headers = &call->answer.headers;
+  struct fy_rate_facts facts;
+
+  if (call->place.state != FY_PLACE_TAKEN) {
+    return;
+  }
+  if (headers->http_version) {
+    call->place.lane->gate->http2 = headers->http_version == 20;
+  }
+  if (headers->complete) {
+    fy_rate_facts_read(headers, (double)time(NULL), &facts);
+  }
+  hear(call, headers->complete ? &facts : NULL);
+}
+
+void fy_admission_goes_on(struct freddy_call *call) {
+  if (call->place.state == FY_PLACE_TAKEN && !call->ask.other_origin) {
+    charge(call);
+  }
+}
+
+/* --- Whose turn it is --------------------------------------------------- */
+
+static uint32_t places(const struct fy_lane *lane) {
+  const struct freddy_client *client = lane->client;
+
+  if (lane->kind == STREAMS) {
+    return FY_MAX_STREAMS;
+  }
+  if (client->max_in_flight) {
+    return client->max_in_flight;
+  }
+  return lane->gate->http2 && !client->http1 ? FY_MAX_STREAMS
+                                             : FY_MAX_IN_FLIGHT;
+}
+
+/* What a client asks for is its own; the host's places are everyone's. */
+static int has_place(const struct fy_lane *lane) {
+  uint32_t own = places(lane);
+  uint32_t all = own > FY_MAX_IN_FLIGHT ? own : FY_MAX_IN_FLIGHT;
+  uint32_t taken = 0;
+  const struct fy_lane *other = lane;
+
+  if (lane->gate->in_flight[lane->kind] >= all) {
+    return 0;
+  }
+  if (own == all) {
+    return 1;
+  }
+  do {
+    if (other->client == lane->client && other->kind == lane->kind) {
+      taken += other->in_flight;
+    }
+    other = other->next;
+  } while (other != lane);
+  return taken < own;
+}
+
+/* Where there is not enough for all, the order of arrival goes over the
+ * clients' turns. */
+static struct fy_lane *oldest(struct fy_lane *lane, fy_time now) {
+  struct fy_lane *found = lane;
+  int64_t room = fy_rate_room(lane->rate, now);
+
+  if (room < 0 || room >= (int64_t)atomic_load(&lane->rate->waiting)) {
+    return lane;
+  }
+  for (struct fy_lane *at = lane->next; at != lane; at = at->next) {
+    if (at->rate == lane->rate && at->first && has_place(at) &&
+        at->first->place.number < found->first->place.number) {
+      found = at;
+    }
+  }
+  return found;
+}
+
+/* The lane whose first call is to leave, or is held back for too long; or
+ * NULL, and *wake moved to when there may be one. */
+static struct fy_lane *pick(struct fy_gate *gate, fy_time now, fy_time *wake) {
+  struct fy_lane *lane = gate->turn;
+
+  do {
+    if (lane->first && fy_rate_hold(lane->rate, now) > MAX_HOLD) {
+      return lane;
+    }
+    if (lane->first && has_place(lane)) {
+      fy_time at = fy_rate_next(lane->rate, now);
+
+      if (at <= now) {
+        return oldest(lane, now);
+      }
+      *wake = at < *wake ? at : *wake;
+    }
+    lane = lane->next;
+  } while (lane != gate->turn);
+  return NULL;
+}
+
+static void hold_back(struct freddy_call *call, fy_time hold) {
+  freddy_error err = {.code = FREDDY_OK};
+
+  fy_error_set(&err, FREDDY_ERATE_LIMITED, "held_back",
+               "not sent: the rate limit allows no request for %.0f s",
+               (double)hold / (double)FY_SECOND);
+  err.retry_after = (double)hold / (double)FY_SECOND;
+  fail(call, &err);
+}
+
+/* 1 when it could not leave at once. */
+static int has_waited(const struct freddy_call *call) {
+  return call->engine->admission.runs > call->place.run + 1;
+}
+
+static void count_wait(struct freddy_call *call, fy_time now) {
+  if (has_waited(call)) {
+    atomic_fetch_add(&call->client->counts.waits, 1);
+    atomic_fetch_add(&call->client->counts.waited,
+                     (uint64_t)(now - call->place.since));
+  }
+}
+
+static void let_go(struct fy_lane *lane, fy_time now) {
+  struct freddy_call *call = lane->first;
+  fy_time hold = fy_rate_hold(lane->rate, now);
+  freddy_error err = {.code = FREDDY_OK};
+  int fresh = call->place.fresh;
+
+  link_out(call);
+  if (hold > MAX_HOLD) {
+    hold_back(call, hold);
+    return;
+  }
+  /* What let it go may have run out since. */
+  if ((!call->place.cleared || has_waited(call)) &&
+      !fy_credential_admit(call)) {
+    return;
+  }
+  count_wait(call, now);
+  call->place.state = FY_PLACE_TAKEN;
+  lane->in_flight++;
+  lane->gate->in_flight[lane->kind]++;
+  atomic_fetch_add(&call->client->counts.in_flight, 1);
+  charge(call);
+  call->place.fresh = 0;
+  if (fy_transfer_start(call, fresh) != FREDDY_OK) {
+    fy_error_nomem(&err);
+    fail(call, &err);
+  }
+}
+
+void fy_admission_run(struct fy_engine *engine) {
+  struct fy_admission *admission = &engine->admission;
+  fy_time now = fy_clock_now();
+  fy_time wake = FY_NEVER;
+
+  if (!admission->due) {
+    return;
+  }
+  admission->due = 0;
+  admission->runs++;
+  for (struct fy_gate *gate = admission->gates; gate; gate = gate->next) {
+    struct fy_lane *lane;
+
+    while (gate->turn && (lane = pick(gate, now, &wake))) {
+      gate->turn = lane->next;
+      let_go(lane, now);
+    }
+  }
+  fy_timers_set(&engine->timers, &admission->timer, wake);
+  sweep(admission, 0);
+}
+
+static void timer_fire(struct fy_timer *timer, fy_time now) {
+  struct fy_admission *admission =
+      (struct fy_admission *)((char *)timer -
+                              offsetof(struct fy_admission, timer));
+
+  (void)now;
+  admission->due = 1;
+}
+
+/* --- Clients ------------------------------------------------------------ */
+
+/* Take its waiting calls out of the lane, and put them before `list`. */
+static struct freddy_call *empty(struct fy_lane *lane,
+                                 struct freddy_call *list) {
+  while (lane->last) {
+    struct freddy_call *call = lane->last;
+
+    link_out(call);
+    call->place.next = list;
+    list = call;
+  }
+  return list;
+}
+
+static struct freddy_call *take_waiting(struct fy_admission *admission,
+                                        const struct freddy_client *client) {
+  struct freddy_call *list = NULL;
+
+  for (struct fy_gate *gate = admission->gates; gate; gate = gate->next) {
+    struct fy_lane *lane = gate->turn;
+
+    if (lane) {
+      do {
+        list = lane->client == client ? empty(lane, list) : list;
+        lane = lane->next;
+      } while (lane != gate->turn);
+    }
+  }
+  return list;
+}
+
+void fy_admission_switch(struct fy_engine *engine,
+                         const struct freddy_client *client) {
+  struct freddy_call *call = take_waiting(&engine->admission, client);
+
+  while (call) {
+    struct freddy_call *next = call->place.next;
+
+    fy_admission_enter(call, 0);
+    call = next;
+  }
+}
+
+void fy_admission_close(struct fy_engine *engine,
+                        const struct freddy_client *client) {
+  for (struct fy_gate *gate = engine->admission.gates; gate;
+       gate = gate->next) {
+    struct fy_lane *lane = gate->turn;
+
+    if (lane) {
+      do {
+        lane->closed |= lane->client == client;
+        lane = lane->next;
+      } while (lane != gate->turn);
+    }
+  }
+  engine->admission.due = 1;
+}
+
+void fy_admission_init(struct fy_engine *engine) {
+  engine->admission.timer.fire = timer_fire;
+}
+
+void fy_admission_clear(struct fy_engine *engine) {
+  sweep(&engine->admission, 1);
+}

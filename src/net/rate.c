@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/rate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "net/call.h"
+#include "net/client.h"
+#include "net/credential.h"
+#include "net/engine.h"
+
+/* After the last request. */
+static const fy_time LINGER = 60 * FY_SECOND;
+
+struct fy_rate *fy_rate_ref(struct fy_rate *rate) {
+  if (rate) {
+    atomic_fetch_add(&rate->refs, 1);
+  }
+  return rate;
+}
+
+void fy_rate_unref(struct fy_rate *rate) {
+  if (rate && atomic_fetch_sub(&rate->refs, 1) == 1) {
+    pthread_mutex_destroy(&rate->lock);
+    fy_free(rate);
+  }
+}
+
+/* --- Plans -------------------------------------------------------------- */
+
+int fy_rate_plan(const freddy_rate_limit *given, struct fy_limit_plan *plan,
+                 freddy_error *err) {
+  memset(plan, 0, sizeof(*plan));
+  if (given->mode != FREDDY_RATE_PLAN) {
+    plan->mode =
+        given->mode == FREDDY_RATE_OFF ? FY_LIMIT_OFF : FY_LIMIT_ADAPTIVE;
+    return FREDDY_OK;
+  }
+  if (given->plan) {
+    return fy_limit_plan_named(given->plan, plan)
+               ? FREDDY_OK
+               : fy_error_set(err, FREDDY_EMISUSE, NULL,
+                              "rate_limit: no plan of that name");
+  }
+  plan->mode = FY_LIMIT_PLAN;
+  plan->per_minute = given->per_minute;
+  plan->burst = given->burst ? given->burst : given->per_minute;
+  plan->per_day = given->per_day;
+  if (plan->per_minute == 0 || plan->burst < plan->per_minute) {
+    return fy_error_set(err, FREDDY_EMISUSE, NULL,
+                        "rate_limit: per_minute must be 1 or more, and burst "
+                        "as much or more");
+  }
+  return FREDDY_OK;
+}
+
+void fy_rate_set_plan(freddy_client *client,
+                      const struct fy_limit_plan *plan) {
+  struct fy_engine *engine = fy_engine_running();
+
+  pthread_mutex_lock(&client->lock);
+  client->plan = *plan;
+  pthread_mutex_unlock(&client->lock);
+  if (engine && atomic_load(&client->generation)) {
+    fy_engine_post(engine, &client->post, FY_CLIENT_SWITCH);
+  }
+}
+
+/* --- Finding it --------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size) {
+  const unsigned char *bytes = data;
+
+  for (size_t i = 0; i < size; i++) {
+    hash = (hash ^ bytes[i]) * 0x100000001B3u; /* FNV-1a */
+  }
+  return hash;
+}
+
+static uint64_t mix_secret(uint64_t hash, const struct fy_secret *secret) {
+  return mix(hash, fy_secret_text(secret), fy_secret_size(secret));
+}
+
+/* What is shared is found by such a number alone: it tells no secret. */
+static uint64_t who_asks(const struct freddy_call *call,
+                         struct fy_limit_plan *plan) {
+  struct freddy_client *client = call->client;
+  struct fy_credential *session = fy_client_session(client);
+  struct fy_secret *secret = NULL;
+  freddy_credential kind = fy_client_kind(client, &secret);
+  uint64_t hash = mix(call->engine->salt, &kind, sizeof(kind));
+
+  pthread_mutex_lock(&client->lock);
+  *plan = client->plan;
+  pthread_mutex_unlock(&client->lock);
+  hash = mix(hash, client->base_url, strlen(client->base_url));
+  if (call->ask.key) {
+    hash = mix_secret(hash, call->ask.key);
+  } else if (session) {
+    hash = mix(hash, &session->serial, sizeof(session->serial));
+  } else if (secret) {
+    hash = mix_secret(hash, secret);
+  }
+  fy_credential_unref(session);
+  fy_secret_unref(secret);
+  return hash;
+}
+
+/* Found, or NULL; those long unused are dropped on the way. */
+static struct fy_rate *find(struct fy_engine *engine, uint64_t key,
+                            fy_time now) {
+  struct fy_rate **link = &engine->rates;
+  struct fy_rate *found = NULL;
+
+  while (*link) {
+    struct fy_rate *rate = *link;
+
+    if (rate->key == key) {
+      found = rate;
+    } else if (atomic_load(&rate->refs) == 1 && now - rate->used_at > LINGER &&
+               fy_rate_hold(rate, now) == 0) {
+      *link = rate->next;
+      fy_rate_unref(rate);
+      continue;
+    }
+    link = &rate->next;
+  }
+  return found;
+}
+
+/* One with another plan goes on from where the client's last one stands. */
+static struct fy_rate *make(struct fy_engine *engine,
+                            const struct fy_rate *before, uint64_t who,
+                            const struct fy_limit_plan *plan, fy_time now) {
+  struct fy_rate *rate = fy_calloc(1, sizeof(*rate));
+
+  if (!rate) {
+    return NULL;
+  }
+  pthread_mutex_init(&rate->lock, NULL);
+  atomic_store(&rate->refs, 1);
+  rate->engine = engine;
+  rate->who = who;
+  rate->key = mix(who, plan, sizeof(*plan));
+  if (before && before->engine == engine && before->who == who) {
+    rate->limiter = before->limiter;
+    rate->limiter.in_flight = 0;
+    fy_limiter_change(&rate->limiter, plan, now);
+  } else {
+    fy_limiter_init(&rate->limiter, plan, now);
+  }
+  rate->next = engine->rates;
+  engine->rates = rate;
+  return rate;
+}
+
+struct fy_rate *fy_rate_of(const struct freddy_call *call) {
+  struct fy_engine *engine = call->engine;
+  struct freddy_client *client = call->client;
+  struct fy_limit_plan plan;
+  uint64_t who = who_asks(call, &plan);
+  uint64_t key = mix(who, &plan, sizeof(plan));
+  struct fy_rate *old = client->rate;
+  struct fy_rate *rate = old;
+  fy_time now = fy_clock_now();
+
+  if (!old || old->engine != engine || old->key != key) {
+    rate = find(engine, key, now);
+    if (!rate) {
+      rate = make(engine, old, who, &plan, now);
+    }
+    if (!rate) {
+      return NULL;
+    }
+    pthread_mutex_lock(&client->lock);
+    client->rate = fy_rate_ref(rate);
+    pthread_mutex_unlock(&client->lock);
+    fy_rate_unref(old);
+  }
+  rate->used_at = now;
+  return rate;
+}
+
+void fy_rate_clear(struct fy_engine *engine) {
+  while (engine->rates) {
+    struct fy_rate *rate = engine->rates;
+
+    engine->rates = rate->next;
+    rate->engine = NULL;
+    fy_rate_unref(rate);
+  }
+}
+
+/* --- Its limiter -------------------------------------------------------- */
+
+fy_time fy_rate_next(struct fy_rate *rate, fy_time now) {
+  fy_time at = now;
+
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    at = fy_limiter_next(&rate->limiter, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+  return at;
+}
+
+fy_time fy_rate_hold(struct fy_rate *rate, fy_time now) {
+  fy_time hold = 0;
+
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    hold = fy_limiter_hold(&rate->limiter, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+  return hold;
+}
+
+int64_t fy_rate_room(struct fy_rate *rate, fy_time now) {
+  int64_t room = -1;
+
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    room = fy_limiter_room(&rate->limiter, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+  return room;
+}
+
+uint32_t fy_rate_sent(struct fy_rate *rate, fy_time now) {
+  uint32_t window = 0;
+
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    window = fy_limiter_sent(&rate->limiter, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+  return window;
+}
+
+void fy_rate_heard(struct fy_rate *rate, uint32_t window,
+                   const struct fy_rate_facts *facts, fy_time now) {
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    fy_limiter_heard(&rate->limiter, window, facts, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+}
+
+/* --- Who only looks ----------------------------------------------------- */
+
+static double seconds_until(fy_time at, fy_time now) {
+  return at > now ? (double)(at - now) / (double)FY_SECOND : 0;
+}
+
+static double or_unknown(double value) {
+  return isnan(value) ? -1 : value;
+}
+
+static void describe(struct fy_limiter *limiter, fy_time now,
+                     freddy_rate *out) {
+  static const freddy_rate_mode modes[] = {FREDDY_RATE_ADAPTIVE,
+                                           FREDDY_RATE_PLAN, FREDDY_RATE_OFF};
+  fy_time next = fy_limiter_next(limiter, now);
+  double left = fy_limiter_left(limiter);
+
+  out->mode = modes[limiter->plan.mode];
+  out->per_minute = limiter->plan.per_minute;
+  out->burst = limiter->plan.burst;
+  out->per_day = limiter->plan.per_day;
+  out->today = limiter->today;
+  out->room = fy_limiter_room(limiter, now);
+  out->next = next == FY_NEVER ? -1 : seconds_until(next, now);
+  out->limit = or_unknown(limiter->limit);
+  out->remaining = or_unknown(left < 0 ? 0 : left);
+  out->resets_in = limiter->resets_at == FY_NEVER
+                       ? -1
+                       : seconds_until(limiter->resets_at, now);
+  out->in_flight = limiter->in_flight;
+}
+
+void fy_rate_describe(freddy_client *client, freddy_rate *out) {
+  struct fy_limiter fresh;
+  struct fy_limit_plan plan;
+  fy_time now = fy_clock_now();
+  struct fy_rate *rate;
+
+  pthread_mutex_lock(&client->lock);
+  plan = client->plan;
+  rate = fy_rate_ref(client->rate);
+  pthread_mutex_unlock(&client->lock);
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    fresh = rate->limiter;
+    pthread_mutex_unlock(&rate->lock);
+    out->waiting = atomic_load(&rate->waiting);
+  } else {
+    fy_limiter_init(&fresh, &plan, now);
+    out->waiting = 0;
+  }
+  describe(&fresh, now, out);
+  fy_rate_unref(rate);
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include "rules/limiter.h"
+
+#include <math.h>
+#include <string.h>
+
+static const fy_time MINUTE = 60 * FY_SECOND;
+static const fy_time HOUR = 3600 * FY_SECOND;
+/* The longest limit that the API has is a day's. What claims more is wrong,
+ * and would silence a client for good. */
+static const double LONGEST = 86400;
+/* Resets are told in whole seconds, against a Date in whole seconds. */
+static const fy_time ROUNDING = 3 * FY_SECOND / 2;
+
+int fy_limit_plan_named(const char *name, struct fy_limit_plan *plan) {
+  static const struct {
+    const char *name;
+    struct fy_limit_plan plan;
+  } plans[] = {{"standard", {FY_LIMIT_PLAN, 100, 120, 10000}},
+               {"premium", {FY_LIMIT_PLAN, 1000, 1200, 100000}}};
+
+  for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+    if (strcmp(name, plans[i].name) == 0) {
+      *plan = plans[i].plan;
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* --- The bucket --------------------------------------------------------- */
+
+/* Rounded up: rather one nanosecond late than one request too many. */
+static fy_time interval(const struct fy_limit_plan *plan) {
+  return (MINUTE + plan->per_minute - 1) / plan->per_minute;
+}
+
+static int64_t capacity(const struct fy_limit_plan *plan) {
+  return plan->burst > plan->per_minute
+             ? (int64_t)(plan->burst - plan->per_minute)
+             : 1;
+}
+
+static fy_time bucket_next(const struct fy_limiter *limiter, fy_time now) {
+  fy_time span = interval(&limiter->plan) * (capacity(&limiter->plan) - 1);
+  fy_time at = limiter->full_at - span;
+
+  return at > now ? at : now;
+}
+
+static int64_t bucket_room(const struct fy_limiter *limiter, fy_time now) {
+  fy_time missing = limiter->full_at > now ? limiter->full_at - now : 0;
+  fy_time step = interval(&limiter->plan);
+
+  return capacity(&limiter->plan) - (missing + step - 1) / step;
+}
+
+/* --- The day ------------------------------------------------------------ */
+
+static void turn_hours(struct fy_limiter *limiter, fy_time now) {
+  int64_t hour = now / HOUR;
+
+  if (hour - limiter->hour >= FY_LIMIT_SLOTS) {
+    memset(limiter->hours, 0, sizeof(limiter->hours));
+    limiter->today = 0;
+    limiter->hour = hour;
+  }
+  while (limiter->hour < hour) {
+    uint32_t *slot = &limiter->hours[++limiter->hour % FY_LIMIT_SLOTS];
+
+    limiter->today -= *slot;
+    *slot = 0;
+  }
+}
+
+/* When the oldest hour in which something was sent leaves the last 24. */
+static fy_time day_next(struct fy_limiter *limiter, fy_time now) {
+  turn_hours(limiter, now);
+  if (!limiter->plan.per_day || limiter->today < limiter->plan.per_day) {
+    return now;
+  }
+  for (int64_t hour = limiter->hour - FY_LIMIT_SLOTS + 1;; hour++) {
+    if (hour >= 0 && limiter->hours[hour % FY_LIMIT_SLOTS]) {
+      return (hour + FY_LIMIT_SLOTS) * HOUR;
+    }
+  }
+}
+
+/* --- The server's window ------------------------------------------------ */
+
+/* Of those in flight some may be counted already, and some not: as if none
+ * were. Answers come in any order; the least that one of them said remains
+ * counts all that were answered. */
+double fy_limiter_left(const struct fy_limiter *limiter) {
+  return limiter->least - limiter->in_flight;
+}
+
+/* The next window: its limit is the last one's, if that is known. */
+static void turn_window(struct fy_limiter *limiter, fy_time now) {
+  if (now >= limiter->resets_at) {
+    limiter->window++;
+    limiter->resets_at = FY_NEVER;
+    limiter->least = limiter->limit;
+  }
+}
+
+static fy_time window_next(struct fy_limiter *limiter, fy_time now) {
+  double left;
+
+  turn_window(limiter, now);
+  left = fy_limiter_left(limiter);
+  if (isnan(left) || left >= 1) {
+    return now;
+  }
+  if (limiter->resets_at != FY_NEVER) {
+    return limiter->resets_at;
+  }
+  /* Nobody knows until when: one goes and asks. */
+  return limiter->in_flight ? FY_NEVER : now;
+}
+
+static fy_time later(fy_time a, fy_time b) {
+  return a > b ? a : b;
+}
+
+static int is_wait(double seconds) {
+  return seconds > 0 && seconds <= LONGEST; /* and no NAN */
+}
+
+static void hold(struct fy_limiter *limiter, double seconds, fy_time now) {
+  if (is_wait(seconds)) {
+    limiter->held_until =
+        later(limiter->held_until, now + fy_clock_from_seconds(seconds));
+  }
+}
+
+/* Of several roundings of one moment the earliest is right: all are rounded
+ * up. 1 when it is another moment. */
+static int note_reset(struct fy_limiter *limiter, double seconds,
+                      fy_time now) {
+  fy_time at = FY_NEVER;
+  fy_time before = limiter->resets_at;
+
+  if (seconds >= 0 && seconds <= LONGEST) {
+    at = now + (fy_time)(seconds * (double)FY_SECOND);
+  }
+  if (before != FY_NEVER && at >= before && at - before <= ROUNDING) {
+    return 0;
+  }
+  limiter->resets_at = at;
+  return before == FY_NEVER || at == FY_NEVER || at > before;
+}
+
+static void note_window(struct fy_limiter *limiter,
+                        const struct fy_rate_facts *facts, fy_time now) {
+  int another = note_reset(limiter, facts->reset, now);
+
+  limiter->limit = facts->limit;
+  if (another || isnan(limiter->least) || facts->remaining < limiter->least) {
+    limiter->least = facts->remaining;
+  }
+}
+
+/* --- All of it ---------------------------------------------------------- */
+
+void fy_limiter_init(struct fy_limiter *limiter,
+                     const struct fy_limit_plan *plan, fy_time now) {
+  memset(limiter, 0, sizeof(*limiter));
+  limiter->plan = *plan;
+  limiter->full_at = now;
+  limiter->hour = now / HOUR;
+  limiter->limit = limiter->least = NAN;
+  limiter->resets_at = FY_NEVER;
+}
+
+void fy_limiter_change(struct fy_limiter *limiter,
+                       const struct fy_limit_plan *plan, fy_time now) {
+  int64_t missing = 0;
+
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    missing = capacity(&limiter->plan) - bucket_room(limiter, now);
+  }
+  limiter->plan = *plan;
+  if (plan->mode == FY_LIMIT_PLAN) {
+    missing = missing > capacity(plan) ? capacity(plan) : missing;
+    limiter->full_at = now + missing * interval(plan);
+  }
+}
+
+fy_time fy_limiter_next(struct fy_limiter *limiter, fy_time now) {
+  switch (limiter->plan.mode) {
+  case FY_LIMIT_PLAN:
+    return later(bucket_next(limiter, now), day_next(limiter, now));
+  case FY_LIMIT_ADAPTIVE:
+    return later(limiter->held_until, window_next(limiter, now));
+  default:
+    return now;
+  }
+}
+
+fy_time fy_limiter_hold(struct fy_limiter *limiter, fy_time now) {
+  fy_time at = now;
+
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    at = day_next(limiter, now);
+  } else if (limiter->plan.mode == FY_LIMIT_ADAPTIVE) {
+    at = later(limiter->held_until, window_next(limiter, now));
+  }
+  return at == FY_NEVER || at < now ? 0 : at - now;
+}
+
+uint32_t fy_limiter_sent(struct fy_limiter *limiter, fy_time now) {
+  turn_hours(limiter, now);
+  turn_window(limiter, now);
+  limiter->hours[limiter->hour % FY_LIMIT_SLOTS]++;
+  limiter->today++;
+  limiter->in_flight++;
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    limiter->full_at = later(limiter->full_at, now) + interval(&limiter->plan);
+  }
+  return limiter->window;
+}
+
+/* One whose answer tells nothing may have been counted after all that did; so
+ * may one of the window before. */
+void fy_limiter_heard(struct fy_limiter *limiter, uint32_t window,
+                      const struct fy_rate_facts *facts, fy_time now) {
+  if (limiter->in_flight) {
+    limiter->in_flight--;
+  }
+  turn_window(limiter, now);
+  if (facts && !isnan(facts->remaining) && window == limiter->window) {
+    note_window(limiter, facts, now);
+  } else {
+    limiter->least--;
+  }
+  if (facts && facts->tokens_remaining < 1) {
+    hold(limiter, facts->tokens_reset, now);
+  }
+  if (facts && (facts->refused || facts->remaining < 1)) {
+    hold(limiter, facts->retry_after, now);
+  }
+}
+
+int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now) {
+  double left;
+
+  if (fy_limiter_next(limiter, now) > now) {
+    return 0;
+  }
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    int64_t room = bucket_room(limiter, now);
+    int64_t day = (int64_t)limiter->plan.per_day - limiter->today;
+
+    return limiter->plan.per_day && day < room ? day : room;
+  }
+  left =
+      limiter->plan.mode == FY_LIMIT_ADAPTIVE ? fy_limiter_left(limiter) : NAN;
+  if (isnan(left) || left > 1e15) {
+    return -1;
+  }
+  return left < 1 ? 1 : (int64_t)left; /* one may go and ask */
+}

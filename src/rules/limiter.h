@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* When the next request may leave. By a plan, or by what the answers tell of
+ * the server's own limits. Decides only; who waits, and in which order, is
+ * net/admission.h. Pure: the clock is a parameter. */
+#ifndef FY_RULES_LIMITER_H
+#define FY_RULES_LIMITER_H
+
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "rules/rate_headers.h"
+
+enum fy_limit_mode {
+  FY_LIMIT_ADAPTIVE = 0,
+  FY_LIMIT_PLAN,
+  FY_LIMIT_OFF /* what answers tell is noted, not heeded */
+};
+
+/* Counts of requests; what is not looked at is 0. */
+struct fy_limit_plan {
+  enum fy_limit_mode mode;
+  uint32_t per_minute; /* sustained; 1 and up */
+  uint32_t burst;      /* the most in any 60 s; per_minute and up */
+  uint32_t per_day;    /* the most in any 24 hours; 0: no such limit */
+};
+
+enum { FY_LIMIT_SLOTS = 25 }; /* hours of which the last 24 are part */
+
+/* A bucket that holds burst - per_minute, at least one, and is filled evenly:
+ * so at most `burst` leave in any 60 seconds. Kept as the moment from which on
+ * it is full. */
+struct fy_limiter {
+  struct fy_limit_plan plan;
+  fy_time full_at;
+  uint32_t hours[FY_LIMIT_SLOTS]; /* sent, by hour */
+  int64_t hour;                   /* the latest of them */
+  uint32_t today;                 /* their sum */
+
+  /* Of the server's window, as the last answers told it. */
+  double limit;       /* NAN: not told */
+  double least;       /* that any answer said remain; NAN: none did */
+  fy_time resets_at;  /* FY_NEVER: not told */
+  uint32_t window;    /* which one it is */
+  fy_time held_until; /* by Retry-After; 0: it does not hold */
+  uint32_t in_flight; /* sent, and not heard of */
+};
+
+/* The plan of a name, "standard" or "premium" (API facts, auth.md 5): 1, or 0
+ * when there is none of that name. */
+int fy_limit_plan_named(const char *name, struct fy_limit_plan *plan);
+
+void fy_limiter_init(struct fy_limiter *limiter,
+                     const struct fy_limit_plan *plan, fy_time now);
+
+/* Go on by another plan. What was sent stays counted. */
+void fy_limiter_change(struct fy_limiter *limiter,
+                       const struct fy_limit_plan *plan, fy_time now);
+
+/* When the next request may leave: `now`, or later. FY_NEVER: not before one
+ * that is in flight has been heard of. */
+fy_time fy_limiter_next(struct fy_limiter *limiter, fy_time now);
+
+/* How long a known limit, a day's or the server's, holds back everything; 0:
+ * not at all. The bucket is none: it lets one after the other go. */
+fy_time fy_limiter_hold(struct fy_limiter *limiter, fy_time now);
+
+/* One leaves, whether it may or not. In which window, for the next one. */
+uint32_t fy_limiter_sent(struct fy_limiter *limiter, fy_time now);
+
+/* What was heard of one that had left in `window`: an answer, or that none
+ * comes (`facts` NULL). */
+void fy_limiter_heard(struct fy_limiter *limiter, uint32_t window,
+                      const struct fy_rate_facts *facts, fy_time now);
+
+/* How many the server would still take in this window; NAN: not known. */
+double fy_limiter_left(const struct fy_limiter *limiter);
+
+/* How many may leave at once; -1: as many as one likes. */
+int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now);
+
+#endif
