@@ -248,15 +248,40 @@ static void test_no_reset_told(void) {
 static void test_rounding(void) {
   struct fy_limiter limiter = made(adaptive);
 
-  UNIT_CASE("%s", "the earliest of the roundings of one moment");
-  send(&limiter, 3, BEGIN);
+  UNIT_CASE("%s", "the latest of the roundings of one moment");
+  send(&limiter, 4, BEGIN);
+  answer(&limiter, said(3, 11), BEGIN);
+  answer(&limiter, said(2, 10), BEGIN + S / 10);
+  answer(&limiter, said(1, 11), BEGIN + S / 5);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 112 * S / 10);
+  answer(&limiter, said(0, 10), BEGIN + S / 2); /* none else is in flight */
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 105 * S / 10);
+}
+
+static void test_new_window_before_ours_ends(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "the server's next window began already");
+  send(&limiter, 5, BEGIN);
+  answer(&limiter, said(2, 10), BEGIN);
+  answer(&limiter, said(99, 60), BEGIN + 9 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 96);
+  fy_limiter_heard(&limiter, 0, NULL, BEGIN + 9 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 96);
+  CHECK_INT(limiter.window, 1);
+}
+
+/* Each request moves the moment when it is full. */
+static void test_bucket_of_the_server(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "a bucket of the server's");
+  send(&limiter, 4, BEGIN);
+  answer(&limiter, said(3, 10), BEGIN);
+  answer(&limiter, said(1, 12), BEGIN);
   answer(&limiter, said(2, 11), BEGIN);
-  answer(&limiter, said(1, 10), BEGIN + S / 10);
-  answer(&limiter, said(0, 11), BEGIN + S / 5);
-  CHECK_INT(fy_limiter_next(&limiter, BEGIN + S), BEGIN + 101 * S / 10);
-  send(&limiter, 1, BEGIN + 11 * S);
-  answer(&limiter, said(0, 60), BEGIN + 11 * S);
-  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 12 * S), BEGIN + 71 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN), 0);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + 12 * S);
 }
 
 static const struct {
@@ -351,6 +376,8 @@ int main(void) {
   test_others_use_it_up();
   test_no_reset_told();
   test_rounding();
+  test_new_window_before_ours_ends();
+  test_bucket_of_the_server();
   test_retry_after();
   test_retry_after_elsewhere();
   test_tokens();

@@ -10,7 +10,7 @@ static const fy_time HOUR = 3600 * FY_SECOND;
  * and would silence a client for good. */
 static const double LONGEST = 86400;
 /* Resets are told in whole seconds, against a Date in whole seconds. */
-static const fy_time ROUNDING = 3 * FY_SECOND / 2;
+static const fy_time ROUNDING = 2 * FY_SECOND;
 
 int fy_limit_plan_named(const char *name, struct fy_limit_plan *plan) {
   static const struct {
@@ -134,31 +134,33 @@ static void hold(struct fy_limiter *limiter, double seconds, fy_time now) {
   }
 }
 
-/* Of several roundings of one moment the earliest is right: all are rounded
- * up. 1 when it is another moment. */
-static int note_reset(struct fy_limiter *limiter, double seconds,
-                      fy_time now) {
-  fy_time at = FY_NEVER;
-  fy_time before = limiter->resets_at;
-
-  if (seconds >= 0 && seconds <= LONGEST) {
-    at = now + (fy_time)(seconds * (double)FY_SECOND);
-  }
-  if (before != FY_NEVER && at >= before && at - before <= ROUNDING) {
-    return 0;
-  }
-  limiter->resets_at = at;
-  return before == FY_NEVER || at == FY_NEVER || at > before;
-}
-
+/* A reset may be a window's end, rounded anew by each answer; or the moment
+ * when a bucket is full again, which each request moves. Of answers in any
+ * order the latest one is right in both; and where it is later by more than
+ * rounding, and more is left, there is a new window. */
 static void note_window(struct fy_limiter *limiter,
                         const struct fy_rate_facts *facts, fy_time now) {
-  int another = note_reset(limiter, facts->reset, now);
+  fy_time before = limiter->resets_at;
+  fy_time at = FY_NEVER;
+  int is_new = isnan(limiter->least);
 
-  limiter->limit = facts->limit;
-  if (another || isnan(limiter->least) || facts->remaining < limiter->least) {
+  if (facts->reset >= 0 && facts->reset <= LONGEST) {
+    at = now + (fy_time)(facts->reset * (double)FY_SECOND);
+  }
+  if (at == FY_NEVER) {
+    is_new |= limiter->in_flight == 0;
+  } else if (before != FY_NEVER && at - before > ROUNDING &&
+             facts->remaining > limiter->least) {
+    is_new = 1;
+    limiter->window++;
+  }
+  if (before == FY_NEVER || limiter->in_flight == 0 || at > before) {
+    limiter->resets_at = at;
+  }
+  if (is_new || facts->remaining < limiter->least) {
     limiter->least = facts->remaining;
   }
+  limiter->limit = facts->limit;
 }
 
 /* --- All of it ---------------------------------------------------------- */
