@@ -41,14 +41,12 @@ local WRONG = { -- option, wrong values
   { "exit_wait", -1, "2", true, 0 / 0, math.huge },
   { "retries", -1, 1.5, "2", math.huge, true },
   { "on_retry", "", 5, {}, true },
+  { "on_event", "", 5, {}, true },
+  { "on_log", "", 5, {}, true },
   { "rate_limit", "gold", 5, true, {}, { per_minute = 0 }, noop,
     { per_minute = 10, burst = 9 }, { per_minute = "10" }, { 10 } },
   { "max_in_flight", 0, -1, 1.5, "5", true, 0 / 0, math.huge },
   { "json", "cjson", 5, {}, { encode = noop }, { decode = noop } },
-}
-
-local LATER = {
-  "on_event", "on_log",
 }
 
 describe("an option of freddy.new", function()
@@ -69,21 +67,10 @@ describe("an option of freddy.new", function()
     end)
   end
 
-  for _, name in ipairs(LATER) do
-    it(("%s is refused while it does nothing"):format(name), function()
-      local given = { api_key = "key", [name] = 1 }
-      raises(("freddy.new: option %q is not supported by this version")
-        :format(name), function() freddy.new(given) end)
-    end)
-  end
-
   it("is known by each name of the contract", function()
     local known = {}
     for _, row in ipairs(WRONG) do
       known[row[1]] = true
-    end
-    for _, name in ipairs(LATER) do
-      known[name] = true
     end
     local count = 0
     for _ in pairs(known) do

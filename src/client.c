@@ -467,6 +467,7 @@ void freddy_client_stats_get(freddy_client *client,
   stats->requests = atomic_load(&counts->requests);
   stats->failures = atomic_load(&counts->failures);
   stats->attempts = atomic_load(&counts->attempts);
+  stats->retries = atomic_load(&counts->retries);
   stats->refreshes = status.refreshes;
   stats->waits = atomic_load(&counts->waits);
   stats->waited = (double)atomic_load(&counts->waited) / (double)FY_SECOND;

@@ -285,6 +285,7 @@ typedef struct freddy_client_stats {
   uint64_t requests;  /* started */
   uint64_t failures;  /* that ended with an error, which no answer is */
   uint64_t attempts;  /* sent: the first ones, repeats, replays, redirects */
+  uint64_t retries;   /* of these, repeats of what had failed */
   uint64_t refreshes; /* of the session, whoever shares it */
   uint64_t waits;     /* requests that could not leave at once */
   double waited;      /* seconds, by all of them */
@@ -786,8 +787,10 @@ FREDDY_API void *freddy_call_document(const freddy_call *call,
 typedef struct freddy_stats {
   double dns, connect, tls, first_byte, total; /* seconds from the start of
                        the last attempt; `total` from freddy_start */
-  int attempts;           /* 1 and up, with each repeat; 0 when it never came
-                             to one. Following a redirect is none */
+  double waited; /* seconds in line, for the rate limit or for a place on the
+                    host, before all attempts */
+  int attempts;  /* 1 and up, with each repeat; 0 when it never came
+                    to one. Following a redirect is none */
   int http_version;       /* 10, 11, 20; 0 when unknown */
   int reused;             /* 1: on a connection that was open already */
   int64_t sent, received; /* body bytes on the wire */

@@ -82,15 +82,25 @@ static int set_method(struct fy_ask *ask, const char *method,
   return fy_config_copy(method, &ask->method, err);
 }
 
-static int is_overridden(const char *line, const char *const *headers) {
+/* 1 when the line's name is one of those in a list, `step` apart. */
+static int is_one_of(const char *line, const char *const *names, int step) {
   size_t size = strcspn(line, ":;");
 
-  for (; headers && *headers; headers += 2) {
-    if (fy_header_name_is(line, size, *headers)) {
+  for (; names && *names; names += step) {
+    if (fy_header_name_is(line, size, *names)) {
       return 1;
     }
   }
   return 0;
+}
+
+/* Names of W3C Trace Context: they tell one request from others, and tell
+ * that to nobody but the client's own server, unless a request has them. */
+static int stays_here(const char *line) {
+  static const char *const names[] = {"traceparent", "tracestate", "baggage",
+                                      NULL};
+
+  return is_one_of(line, names, 1);
 }
 
 static int add_client_headers(struct fy_ask *ask, struct fy_buf *lines,
@@ -101,7 +111,8 @@ static int add_client_headers(struct fy_ask *ask, struct fy_buf *lines,
   for (size_t i = 0; i < client->header_count; i++) {
     size_t size = strlen(line) + 1;
 
-    if (!is_overridden(line, req->headers)) {
+    if (!is_one_of(line, req->headers, 2) &&
+        !(ask->other_origin && stays_here(line))) {
       if (fy_buf_add(lines, line, size) != FREDDY_OK) {
         return FREDDY_ENOMEM;
       }

@@ -10,6 +10,7 @@ local errors = require "freddy.errors"
 local json = require "freddy.json"
 local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
+local observe = require "freddy.observe"
 local options = require "freddy.options"
 local pull = require "freddy.pull"
 local rate = require "freddy.rate"
@@ -36,6 +37,8 @@ local client = {}
 ---@field package redact fun(text: string): string
 ---@field package on_token? fun(tokens: freddy.Tokens?)
 ---@field package on_retry? fun(retry: freddy.Retry)
+---@field package observed? table its hooks on_event and on_log
+---@field package tell_retry? fun(entry: table, retry: freddy.Retry)
 ---@field package token_provider? fun(why: string): table
 ---@field package store? freddy.SessionFile
 ---@field package listening? table the entry of its listener
@@ -198,14 +201,23 @@ local function masked(self, err)
   return err
 end
 
+local function ended(self, entry, res, err)
+  err = err and masked(self, err)
+  if entry.observed then
+    observe.ended(self, entry, res, err)
+  end
+  return res, err
+end
+
 -- What became of a call that is done.
 local function finish(self, entry)
   if entry.forked then
-    return nil, masked(self, errors.new("forked", { sent = true }, entry))
+    return ended(self, entry, nil,
+      errors.new("forked", { sent = true }, entry))
   end
   local res, err = result(self, entry)
   entry.call:free() -- a body may be large, and the collector cannot see it
-  return res, err and masked(self, err)
+  return ended(self, entry, res, err)
 end
 
 -- --- Requests ------------------------------------------------------------
@@ -219,7 +231,7 @@ local function on_event(entry, event, a, b, c, d)
     })
   elseif event == "retry" and entry.repeats_for then
     c.attempts = a
-    task.call_hook("on_retry", entry.repeats_for.on_retry, {
+    entry.repeats_for.tell_retry(entry, {
       attempt = a, delay = b,
       cause = masked(entry.repeats_for, errors.from_cause(c, entry)),
     })
@@ -259,12 +271,15 @@ local function start(self, who, entry, hold)
   end
   entry.call = call
   entry.body, entry.headers, entry.parts = nil, nil, nil
-  entry.repeats_for = self.on_retry and self
-  if entry.readers or entry.on_progress or entry.pull or self.on_retry then
+  entry.repeats_for = self.tell_retry and self
+  if entry.readers or entry.on_progress or entry.pull or self.tell_retry then
     entry.on_event = on_event
   end
   entry.secret, entry.api_key = entry.api_key, nil
   scheduler.add(id, entry, hold)
+  if self.observed then
+    observe.started(self, entry, id)
+  end
   return entry
 end
 
@@ -285,7 +300,7 @@ end
 
 local function cancelled(self, entry)
   scheduler.drop(entry)
-  return nil, masked(self, errors.new("cancelled", {
+  return ended(self, entry, nil, errors.new("cancelled", {
     message = "the task was cancelled", sent = true,
   }, entry))
 end
@@ -548,7 +563,7 @@ function client.new(given)
     core = handle, key_header = given.key_header, codec = given.json,
     key_function = type(given.api_key) == "function" and given.api_key or nil,
     on_token = given.on_token, token_provider = given.token_provider,
-    on_retry = given.on_retry,
+    on_retry = given.on_retry, observed = observe.new(given),
     store = given.store,
     keep_warm = given.keep_warm,
     exit_wait = settings.exit_wait(given),
@@ -557,6 +572,7 @@ function client.new(given)
       return handle:redact(text) or "***"
     end,
   }
+  self.tell_retry = observe.retry_teller(self)
   self.auth = auth.new(self, given, opts, perform)
   for i, group in ipairs(api.groups) do
     self[group.name] = setmetatable({ client = self }, classes[i])

@@ -365,6 +365,7 @@ function call:answer(question, data) end
 function call:answer_token(question, tokens, failure) end
 
 ---@class freddy.core.Timing
+---@field waited number
 ---@field dns number
 ---@field connect number
 ---@field tls number

@@ -224,7 +224,7 @@ options.client = {
   keep_warm = boolean, token_provider = callable, on_token = callable,
   exit_wait = wait_seconds, retries = repeats, rate_limit = rate.check,
   max_in_flight = how_many, max_event = size(1), store = store,
-  on_retry = callable, on_event = LATER, on_log = LATER,
+  on_retry = callable, on_event = callable, on_log = callable,
 }
 
 --- The options of a request.

@@ -83,6 +83,7 @@ end
 ---@field requests integer started
 ---@field failures integer that ended without an answer
 ---@field attempts integer sent: first ones, repeats, replays, redirects
+---@field retries integer of these, repeats of what had failed
 ---@field refreshes integer of the session, whoever shares it
 ---@field waits integer requests that could not leave at once
 ---@field waited number seconds that they waited, in all

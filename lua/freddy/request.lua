@@ -56,8 +56,8 @@ function request.build(client, who, method, path, given)
   end
   local out = {
     method = method, path = path, json = not client.codec,
-    plain = given == nil and not client.on_retry,
-    retry_events = client.on_retry ~= nil,
+    plain = given == nil and not client.tell_retry,
+    retry_events = client.tell_retry ~= nil,
     -- Room for what comes: to grow the table costs more than all of it.
     call = nil, id = nil, done = nil, task = nil,
     client = nil, callback = nil, on_done = nil,

@@ -53,8 +53,10 @@ function Headers.__index(self, name)
   return values[1]
 end
 
---- Seconds from the start of the last attempt; `total` from the call.
+--- Seconds from the start of the last attempt; `total` from the call, `waited`
+--- in line for the rate limit or a place on the host.
 ---@class freddy.Timing
+---@field waited number
 ---@field dns number
 ---@field connect number
 ---@field tls number

@@ -70,7 +70,8 @@ static void push_head(lua_State *L, const freddy_call *handle) {
 }
 
 static void push_timing(lua_State *L, const freddy_stats *stats) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
+  set_number(L, "waited", stats->waited);
   set_number(L, "dns", stats->dns);
   set_number(L, "connect", stats->connect);
   set_number(L, "tls", stats->tls);

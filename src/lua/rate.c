@@ -118,6 +118,7 @@ int fy_l_client_stats(lua_State *L) {
   set_count(L, "requests", stats.requests);
   set_count(L, "failures", stats.failures);
   set_count(L, "attempts", stats.attempts);
+  set_count(L, "retries", stats.retries);
   set_count(L, "refreshes", stats.refreshes);
   set_count(L, "waits", stats.waits);
   lua_pushnumber(L, (lua_Number)stats.waited);

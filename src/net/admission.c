@@ -404,6 +404,8 @@ static int has_waited(const struct freddy_call *call) {
 
 static void count_wait(struct freddy_call *call, fy_time now) {
   if (has_waited(call)) {
+    call->answer.stats.waited +=
+        (double)(now - call->place.since) / (double)FY_SECOND;
     atomic_fetch_add(&call->client->counts.waits, 1);
     atomic_fetch_add(&call->client->counts.waited,
                      (uint64_t)(now - call->place.since));

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct fy_counts {
-  _Atomic uint64_t requests, attempts, replays, failures, refused;
+  _Atomic uint64_t requests, attempts, retries, failures;
   _Atomic uint64_t waits, waited; /* in line; nanoseconds in all */
   _Atomic uint64_t bytes_sent, bytes_received;
   _Atomic uint64_t opened, reused;

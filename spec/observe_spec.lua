@@ -1,0 +1,251 @@
+-- SPDX-License-Identifier: MIT
+--- The hooks on_event and on_log: what they hear, and that no secret is in it.
+
+local freddy = require "freddy"
+local helper = require "spec.helper"
+local observe = require "freddy.observe"
+
+local client, events, lines
+
+local function client_of(options)
+  events, lines = {}, {}
+  local given = { base_url = helper.http,
+    on_event = function(event) events[#events + 1] = event end,
+    on_log = function(level, message)
+      lines[#lines + 1] = level .. ": " .. message
+    end }
+  for name, value in pairs(options or {}) do
+    given[name] = value
+  end
+  client = helper.client(given)
+  return client
+end
+
+local function names()
+  local list = {}
+  for i, event in ipairs(events) do
+    list[i] = event.name
+  end
+  return table.concat(list, " ")
+end
+
+local known = {}
+for _, row in ipairs(observe.events) do
+  known[row.name] = row
+end
+
+-- Every field that is told must be in the table, and the other way round.
+local function check_fields()
+  for _, event in ipairs(events) do
+    local row, left = assert(known[event.name], event.name), { name = true }
+    for _, field in ipairs(row.fields) do
+      local name, optional = field:match "^([%w_]+)(%??)$"
+      left[name] = true
+      assert.is_true(event[name] ~= nil or optional == "?",
+        event.name .. " has no " .. name)
+    end
+    for name in pairs(event) do
+      assert.is_true(left[name] == true, event.name .. " has a " .. name)
+    end
+  end
+end
+
+-- All text that can be reached.
+local function text_of(value, seen)
+  seen = seen or {}
+  if type(value) ~= "table" then
+    return tostring(value)
+  elseif seen[value] then
+    return ""
+  end
+  seen[value] = true
+  local parts = { tostring(value) }
+  for key, field in pairs(value) do
+    parts[#parts + 1] = text_of(key, seen) .. "=" .. text_of(field, seen)
+  end
+  return table.concat(parts, "\n")
+end
+
+before_each(function()
+  helper.reset()
+  freddy.on_error = nil
+end)
+
+after_each(function()
+  freddy.on_error = nil
+  client:close()
+end)
+
+describe("on_event", function()
+  it("hears of a request and of its answer", function()
+    assert(client_of():get("/v1/models", { query = { limit = 5 } }))
+    assert.equal("request response", names())
+    check_fields()
+    assert.equal(events[1].id, events[2].id)
+    assert.equal("GET", events[1].method)
+    assert.equal("/v1/models", events[1].path)
+    assert.equal(200, events[2].status)
+    assert.equal(1, events[2].attempts)
+    assert.is_true(events[2].seconds > 0)
+    assert.equal(0, events[2].timing.waited)
+  end)
+
+  it("hears of repeats and failures", function()
+    helper.control { fail = { path = "/v1/open", status = 503 } }
+    local heard = {}
+    local _, err = client_of({ retries = 1,
+      on_retry = function(retry) heard[#heard + 1] = retry end,
+    }):get "/v1/open"
+    assert.equal("request retry failure", names())
+    check_fields()
+    assert.equal(err, events[3].err)
+    assert.equal(503, events[3].status)
+    assert.equal(2, events[3].attempts)
+    assert.equal("server", events[2].cause.kind)
+    assert.equal(1, #heard)
+  end)
+
+  it("hears of callbacks, endpoints, and what never arrived", function()
+    local done
+    client_of { retries = 0 }
+    client:send({ path = "/v1/open" }, function() done = true end)
+    helper.eventually(function() return done end)
+    assert(client.models:list())
+    client:get("http://127.0.0.1:1/x?y=z", { auth = false })
+    assert.equal("request response request response request failure", names())
+    check_fields()
+    assert.equal("http://127.0.0.1:1/x", events[5].path)
+    assert.equal("connect", events[6].err.kind)
+  end)
+
+  it("hears of renewals, and of those that failed", function()
+    client_of { auth = "bearer", api_key = helper.api_key, retries = 0 }
+    assert(client:get "/v1/echo")
+    assert.equal("request refresh response", names())
+    check_fields()
+    helper.control { revoke = { access = true, refresh = true },
+      fail = { path = "/v1/auth/*", status = 400, code = "TOKEN_INVALID" } }
+    local _, err = client:get "/v1/echo"
+    assert.equal("auth", err.kind)
+    assert.equal("request refresh response request refresh_failed failure",
+      names())
+    check_fields()
+    assert.matches("^error: the session's token could not be renewed: ",
+      lines[#lines - 1])
+  end)
+
+  it("tells how long a request waited in line", function()
+    client_of { rate_limit = { per_minute = 1200 }, api_key = "own-key" }
+    assert(client:get "/v1/open")
+    assert(client:get "/v1/open")
+    assert.is_true(events[4].timing.waited > 0)
+  end)
+
+  it("must not wait", function()
+    local problems = {}
+    freddy.on_error = function(err) problems[#problems + 1] = err end
+    client_of { on_event = function() freddy.sleep(0.001) end }
+    assert(client:get "/v1/open")
+    helper.eventually(function() return #problems == 2 end)
+    assert.matches("on_event must not wait", tostring(problems[1]))
+  end)
+
+  it("hurts nobody when it raises", function()
+    local problems = 0
+    freddy.on_error = function() problems = problems + 1 end
+    client_of { on_event = function() error "no" end,
+      on_log = function() error "no" end }
+    assert(client:get "/v1/open")
+    helper.eventually(function() return problems == 3 end)
+  end)
+end)
+
+describe("on_log", function()
+  it("says one line of what happens", function()
+    helper.control { fail = { path = "/v1/open", status = 503, times = 2 } }
+    client_of { retries = 1 }
+    assert(client:get "/v1/models?limit=5")
+    client:get "/v1/open"
+    assert.equal(3, #lines)
+    assert.matches("^debug: GET /v1/models: 200 after [%d.]+ s", lines[1])
+    assert.matches("^warning: GET /v1/open: attempt 1 failed, again in",
+      lines[2])
+    assert.matches("^warning: GET /v1/open: failed after", lines[3])
+    local levels = table.concat(observe.levels, " ")
+    assert.equal("debug info warning error", levels)
+  end)
+end)
+
+describe("hooks", function()
+  it("never hear a secret", function()
+    local secret = "unit-secret-0123456789abcdef"
+    client_of { api_key = secret, retries = 1 }
+    client:get("/v1/leak/" .. secret)
+    client:get("/v1/leak?where=body&status=503&form=full")
+    client:get("/v1/leak?where=header")
+    client:get("/v1/open?key=" .. secret)
+    assert.is_nil(text_of(events):find(secret, 1, true))
+    assert.is_nil(text_of(lines):find(secret, 1, true))
+    assert.is_true(#events >= 8)
+  end)
+
+  it("cost nothing where there are none", function()
+    client = helper.client { base_url = helper.http }
+    assert(client:get "/v1/open")
+    assert.is_nil(rawget(client, "observed"))
+  end)
+
+  it("are all documented", function()
+    local handle = assert(io.open "docs/observability.md")
+    local text = handle:read "*a"
+    handle:close()
+    for _, row in ipairs(observe.events) do
+      assert.truthy(text:find("| `" .. row.name .. "` |", 1, true), row.name)
+      for _, field in ipairs(row.fields) do
+        assert.truthy(text:find("`" .. field:gsub("%?", "") .. "`", 1, true),
+          field)
+      end
+    end
+    for _, level in ipairs(observe.levels) do
+      assert.truthy(text:find("`" .. level .. "`", 1, true), level)
+    end
+    client = helper.client()
+    for name in pairs(client:stats()) do
+      assert.truthy(text:find("`" .. name .. "`", 1, true), name)
+    end
+  end)
+end)
+
+-- W3C Trace Context: passed on, and no further.
+describe("traceparent", function()
+  local PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+  local function sent(res)
+    for _, header in ipairs(res.data.headers) do
+      if header.name:lower() == "traceparent" then
+        return header.value
+      end
+    end
+  end
+
+  it("goes along with a request and with its redirects here", function()
+    client = helper.client { base_url = helper.http }
+    local headers = { traceparent = PARENT }
+    assert.equal(PARENT, sent(assert(client:get("/v1/open",
+      { headers = headers }))))
+    assert.equal(PARENT, sent(assert(client:get("/v1/redirect",
+      { headers = headers }))))
+    client:close()
+    client = helper.client { base_url = helper.http, headers = headers }
+    assert.equal(PARENT, sent(assert(client:get "/v1/open")))
+  end)
+
+  it("does not go to another origin", function()
+    local other = helper.base_url .. "/v1/open"
+    client = helper.client { base_url = helper.http,
+      headers = { traceparent = PARENT } }
+    assert.is_nil(sent(assert(client:get("/v1/redirect",
+      { query = { to = other } }))))
+    assert.is_nil(sent(assert(client:get(other, { auth = false }))))
+  end)
+end)
