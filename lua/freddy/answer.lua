@@ -357,6 +357,9 @@ local function is_array(value)
   return type(value) == "table" and value[1] ~= nil
 end
 
+local FIELDS = { "text", "thread_id", "response_id", "model", "usage",
+  "stop_reason", "tool_calls", "reasoning", "blocks", "events" }
+
 --- Read an answer that came as one body.
 ---@param data any decoded
 ---@param keep_events? boolean
@@ -387,9 +390,9 @@ function answer.read(data, keep_events)
     self.blocks[#self.blocks + 1] = block
   end
   local result = self:result()
-  for name, value in pairs(result) do
+  for _, name in ipairs(FIELDS) do
     if data[name] == nil or data[name] == core.null then
-      data[name] = value
+      data[name] = result[name]
     end
   end
   return data

@@ -203,9 +203,7 @@ void fy_events_end(struct fy_events *events,
 
   (void)transfer;
   if (events->turns) {
-    if (call->streaming) {
-      fy_turns_end(events->turns, err);
-    }
+    fy_turns_end(events->turns, call->streaming, err);
     return; /* what is JSON is an answer, and what is none was refused */
   }
   if (err->code != FREDDY_OK || headers->status < 200 ||

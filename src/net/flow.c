@@ -165,6 +165,7 @@ static void next_event(struct fy_flow *flow, freddy_event *event,
                        struct fy_chunk **held) {
   size_t size = fy_batch_read(flow->first, flow->at, event);
 
+  flow->has_said |= event->turn_class != FREDDY_QUIET;
   flow->at += size;
   flow->undrained -= size;
   if (flow->at == flow->first->size) {
@@ -183,6 +184,14 @@ static void next_data(struct fy_flow *flow, freddy_event *event,
   *held = chunk;
 }
 
+/* Who got nothing but heartbeats has waited all the time. */
+static void wait_from_now(struct fy_flow *flow) {
+  if (flow->has_said || !flow->waited_since) {
+    flow->waited_since = fy_clock_now();
+    flow->has_said = 0;
+  }
+}
+
 void fy_flow_next(struct freddy_call *call, freddy_event *event,
                   struct fy_chunk **held, int *resume) {
   struct fy_flow *flow = &call->flow;
@@ -195,7 +204,7 @@ void fy_flow_next(struct freddy_call *call, freddy_event *event,
   if (!flow->first) {
     call->out &= ~(unsigned)FY_OUT_DATA;
     if (!flow->is_pulled) {
-      flow->waited_since = fy_clock_now();
+      wait_from_now(flow);
     }
   }
   if (flow->paused && !call->ended && waiting(flow) <= flow->room / 2) {
@@ -220,7 +229,7 @@ int fy_flow_pull(struct freddy_call *call, freddy_event *event) {
     fy_flow_next(call, event, &flow->held, &resume);
   } else if (!flow->is_wanted) {
     flow->is_wanted = 1;
-    flow->waited_since = fy_clock_now();
+    wait_from_now(flow);
   }
   fy_inbox_unlock(call->inbox);
   if (resume) {

@@ -29,6 +29,7 @@ struct fy_flow {
   int is_wanted;        /* pulled: nothing was there, and word is to be sent */
   int paused;           /* the transfer waits for room */
   uint64_t passed;      /* bytes in all */
+  int has_said;         /* 1: what was taken since then said something */
   fy_time waited_since; /* when its taker found nothing, or took the last */
 };
 

@@ -109,13 +109,14 @@ static int is_reset(const freddy_error *err) {
   return strcmp(err->reason, "bad_http2") == 0;
 }
 
-void fy_turns_end(const struct fy_turns *turns, freddy_error *err) {
-  if (fy_turns_is_over(turns)) {
+void fy_turns_end(const struct fy_turns *turns, int is_stream,
+                  freddy_error *err) {
+  if (is_stream && fy_turns_is_over(turns)) {
     *err = (freddy_error){.code = FREDDY_OK};
   } else if (is_reset(err)) {
     err->code = FREDDY_ECUT;
     err->reason[0] = '\0';
-  } else if (err->code == FREDDY_OK) {
+  } else if (is_stream && err->code == FREDDY_OK) {
     fy_error_set(err, FREDDY_ECUT, NULL,
                  "the stream ended before the answer did");
     err->sent = 1;
@@ -219,8 +220,7 @@ static int give_up(struct freddy_call *call, struct fy_turns *turns,
 
 static int is_transient(const freddy_error *err) {
   return err->code == FREDDY_ECUT || err->code == FREDDY_ECONNECT ||
-         err->code == FREDDY_ERESOLVE || err->code == FREDDY_ETIMEOUT ||
-         is_reset(err);
+         err->code == FREDDY_ERESOLVE || err->code == FREDDY_ETIMEOUT;
 }
 
 /* A try to go on that brought no stream. */

@@ -48,8 +48,10 @@ int fy_turns_show(struct freddy_call *call, struct fy_turns *turns);
 /* 1 when nothing more is to be waited for. */
 int fy_turns_is_over(const struct fy_turns *turns);
 
-/* A stream has ended as `err` says: what that means for the answer. */
-void fy_turns_end(const struct fy_turns *turns, freddy_error *err);
+/* An attempt has ended as `err` says: what that means for the answer, of which
+ * this was a stream or not. */
+void fy_turns_end(const struct fy_turns *turns, int is_stream,
+                  freddy_error *err);
 
 /* An attempt of the call is over. 1: the call goes on, or has been ended. 0:
  * it ends with *err. -1: it is an attempt like any other. */
