@@ -529,7 +529,8 @@ describe("a stream that breaks off", function()
       else
         assert.equal("cut", err.kind)
         assert.equal(stream and "off", err.details and err.details.resume)
-        assert.equal("", stream and (err.partial.text:gsub("^Aé$", ""):gsub("^A$", "")) or "")
+        local text = stream and err.partial.text or ""
+        assert.equal(text, ("Aé"):sub(1, #text))
         cut = cut + 1
       end
     end
