@@ -321,6 +321,9 @@ return {
   -- The client's own state.
   { kind = "cancelled",
     meaning = "call:cancel() or task:cancel() ended it" },
+  { kind = "cancelled", reason = "by_server",
+    meaning = "somebody else had the server stop the answer",
+    hint = "err.partial holds what had come; ask again if it is wanted" },
   { kind = "queue_full", again = "any",
     meaning = "too many requests are waiting already",
     hint = "wait for some of them before starting more" },
