@@ -105,7 +105,7 @@ EXAMPLES := $(patsubst examples/c/%.c,$(BUILD)/examples/%,\
 ENGINE := $(BIND_DIR)/examples/engine
 # Benchmarks in C; json.c is the binding's, for the Lua at hand.
 BENCHES := build/bench/raw build/bench/core build/bench/stall \
-	build/bench/simulate build/bench/timeouts \
+	build/bench/streams build/bench/simulate build/bench/timeouts \
 	$(BIND_DIR)/bench/json $(PRELOADS)
 FUZZERS := $(patsubst spec/fuzz/%.c,build/fuzz/%,$(wildcard spec/fuzz/*.c))
 

@@ -273,6 +273,46 @@ local function uploads()
   end
 end
 
+-- --- Event streams -------------------------------------------------------
+
+local EVENTS, FLOOD = 4000, 400000
+
+local function events(mode, width, count, ...)
+  return numbers { BIN .. "/streams", mode, width, count, ... }
+end
+
+local function streams()
+  title "Event streams, 2,000 events/s in all (HTTP/1.1)"
+  for _, width in ipairs { 1, 10, 100, 1000, 4000 } do
+    local all = rounds(function()
+      local plain = events("raw", width, EVENTS)
+      local ours = events("freddy", width, EVENTS)
+      return {
+        ratio = ours[1] / plain[1], us = ours[1] / EVENTS * 1e6,
+        raw_us = plain[1] / EVENTS * 1e6, p50 = ours[3], p99 = ours[4],
+        raw_p50 = plain[3], raw_p99 = plain[4],
+      }
+    end)
+    line(("freddy.h, %d streams, CPU / raw"):format(width), "%.2f x",
+      all.ratio, "<= 1.5", ("%.1f us an event; raw %.1f"):format(all.us,
+        all.raw_us))
+    line("the same, p99 from sent to taken, us", "%.0f", all.p99, "<= 1000",
+      ("p50 %.0f; raw %.0f and %.0f"):format(all.p50, all.raw_p50,
+        all.raw_p99))
+  end
+  local all = rounds(function()
+    local plain = events("raw", 1, EVENTS)
+    local lua = events("run", 1, EVENTS, LUA, "bench/streams.lua", "late")
+    local fast = events("flood", 1, FLOOD, LUA, "bench/streams.lua", "drain")
+    return { more = lua[1] - plain[3], p50 = lua[1], raw = plain[3],
+      rate = fast[1], other = fast[2] }
+  end)
+  line("stream:next in a script, p50 over raw, us", "%.0f", all.more,
+    "<= 100", ("%.0f from sent to taken; raw %.0f"):format(all.p50, all.raw))
+  line("stream:events, events/s drained", "%.0f", all.rate, ">= 1000000",
+    ("a parser in Lua %.0f"):format(all.other))
+end
+
 -- --- While a resolver hangs ----------------------------------------------
 
 local PHASES = { "start", "poll", "cancel", "drop", "timeout" }
@@ -365,6 +405,7 @@ polling()
 requiring()
 json()
 uploads()
+streams()
 stalled()
 limits()
 others()

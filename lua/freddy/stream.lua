@@ -66,10 +66,11 @@ local Stream = { __name = "freddy.stream" }
 local methods = {}
 Stream.__index = methods
 
+-- When that raises, for want of memory, the list has what it has got so far.
 local function take(self)
-  self.at = 2
+  self.at = 1
   local event = self.entry.call:events(self.list, self.class)
-  self.list[1] = nil
+  self.list[1], self.at = nil, 2
   return event
 end
 

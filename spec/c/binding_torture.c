@@ -53,6 +53,43 @@ static const char *const script =
     "  if kind == 'data' then pieces = pieces .. data end\n"
     "until kind == 'done'\n"
     "assert(pieces == body and stream:head().status == 200)\n"
+    "local function pull(id, path, events, take)\n"
+    "  local pulled = assert(client:start(inbox, id, { path = path,\n"
+    "    stream = not events, pull = true, events = events }))\n"
+    "  local failed, kind = 0\n"
+    "  repeat\n"
+    "    kind = select(2, event())\n"
+    "    repeat\n"
+    "      local ok, more = pcall(take, pulled)\n"
+    "      failed = ok and 0 or failed + 1\n"
+    "      if failed == 2 then error(more, 0) end\n"
+    "    until ok and not more\n"
+    "  until kind == 'done'\n"
+    "  pulled:free()\n"
+    "end\n"
+    "local whole = ''\n"
+    "pull(6, '/d', false, function(pulled)\n"
+    "  local piece = pulled:take()\n"
+    "  whole = whole .. (piece or '')\n"
+    "  return piece\n"
+    "end)\n"
+    "local list, count, class = {}, 0, {}\n"
+    "local names = { 'n1', 'n0', 'n1' }\n"
+    "pull(7, '/events', true, function(pulled)\n"
+    "  local ok, problem = pcall(pulled.events, pulled, list, class)\n"
+    "  local had = list[1]\n"
+    "  for i = 1, #list do\n"
+    "    count = count + 1\n"
+    "    local got = list[i]\n"
+    "    list[i] = nil\n"
+    "    assert(got.event == names[count] and getmetatable(got) == class\n"
+    "      and tonumber(got.data) == count and tonumber(got.id) == count\n"
+    "      and got.retry == (count == 3 and 9 or nil))\n"
+    "  end\n"
+    "  if not ok then error(problem, 0) end\n"
+    "  return had\n"
+    "end)\n"
+    "assert(count == 3)\n"
     "local upload = assert(client:start(inbox, 5, { method = 'POST',\n"
     "  path = '/c', parts = { 'bytes', 'x', 'reader', 2 } }))\n"
     "repeat\n"
@@ -107,14 +144,20 @@ static void *allocate(void *context, void *memory, size_t old_size,
 /* In one write: two would wait for each other's acknowledgement. */
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
+  static const char events[] =
+      "id: 1\nevent: n1\ndata: 1\n\n"
+      "id: 2\nevent: n0\ndata: 2\n\n"
+      "id: 3\nevent: n1\ndata: 3\nretry: 9\n\n";
   char answer[256];
+  int is_events = strcmp(req->path, "/events") == 0;
   int size = snprintf(answer, sizeof(answer),
                       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n"
-                      "Content-Type: application/json\r\n\r\n%s",
-                      strlen(BODY), BODY);
+                      "Content-Type: %s\r\n\r\n%s",
+                      is_events ? strlen(events) : strlen(BODY),
+                      is_events ? "text/event-stream" : "application/json",
+                      is_events ? events : BODY);
 
   (void)server;
-  (void)req;
   (void)nth;
   return loop_write(fd, answer, (size_t)size) == 0;
 }

@@ -58,6 +58,11 @@ static int serve(struct loopback *server, int fd,
     return loop_answer(fd, 200, "Content-Type: application/json\r\n", big) ==
            0;
   }
+  if (strcmp(path, "/events") == 0) {
+    return loop_answer(fd, 200, "Content-Type: text/event-stream\r\n",
+                       "id: 1\nevent: a\ndata: 1\n\n"
+                       "data: 2\ndata: 3\n\nid: 4\ndata: 5\n\n") == 0;
+  }
   if (strcmp(path, "/gzip") == 0) {
     int n = snprintf(text, sizeof(text),
                      "HTTP/1.1 200 X\r\nContent-Encoding: gzip\r\n"
@@ -134,6 +139,8 @@ static const struct scenario {
     {"gzip", {.path = "/gzip"}, 200, "hello, hello, hello, hello"},
     {"denied", {.path = "/denied"}, 401, "***"},
     {"stream", {.path = "/big", .stream = 1}, 200, ""},
+    {"events", {.path = "/events", .events = 1}, 200, ""},
+    {"events pulled", {.path = "/events", .events = 1, .pull = 1}, 200, ""},
     {"reader",
      {.method = "PUT", .path = "/r", .body_reader = 1, .reader_size = 5},
      200,
@@ -218,6 +225,8 @@ static int run(const struct scenario *row, freddy_client *client,
                freddy_inbox *inbox) {
   freddy_call *call = NULL;
   freddy_event event = {0};
+  freddy_event pulled;
+  int events = 0;
   int good;
 
   if (freddy_start(client, inbox, &row->req, &call, NULL)) {
@@ -228,9 +237,14 @@ static int run(const struct scenario *row, freddy_client *client,
     if (event.type == FREDDY_NEED_BODY) {
       answer(&event);
     }
+    events += event.type == FREDDY_EVENT;
   }
   CHECK_INT(event.type, FREDDY_DONE);
+  while (freddy_call_next(call, &pulled)) {
+    events++;
+  }
   good = outcome(row, call);
+  CHECK(good && row->req.events ? events == 3 : events <= 3);
   if (row->req.save_to) {
     CHECK_INT(unlink(saved), good && row->status == 200 ? 0 : -1);
   }

@@ -25,7 +25,8 @@ void fy_flow_clear(struct fy_flow *flow) {
 }
 
 void fy_flow_move(struct fy_flow *flow, struct fy_flow *to) {
-  *to = *flow;
+  *to = (struct fy_flow){
+      .first = flow->first, .last = flow->last, .held = flow->held};
   flow->first = flow->last = flow->held = NULL;
   flow->undrained = 0;
 }

@@ -28,7 +28,7 @@ struct fy_flow {
   int is_pulled;        /* 1: taken by freddy_call_next */
   int is_wanted;        /* pulled: nothing was there, and word is to be sent */
   int paused;           /* the transfer waits for room */
-  uint64_t passed;      /* bytes in all */
+  uint64_t passed;      /* bytes in all; the engine's, without the lock */
   int has_said;         /* 1: what was taken since then said something */
   fy_time waited_since; /* when its taker found nothing, or took the last */
 };
