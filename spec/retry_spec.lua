@@ -214,6 +214,23 @@ describe("whether it is sent again after", function()
     dead:close()
   end)
 
+  it("a handshake that is cut: each is, but after a wrong one none",
+    function()
+      for name, attempts in pairs { CLOSE = 2, RESET = 2, GARBAGE = 1,
+          EXPIRED = 1 } do
+        local shy = new_client { retries = 1,
+          base_url = helper.env("HOSTILE_TLS_" .. name),
+          ca_file = helper.env "HOSTILE_CA_FILE" }
+        local _, err = shy:post("/", { body = "x" })
+        assert.truthy(err.kind == "tls"
+          or name == "RESET" and err.kind == "connect")
+        assert.equal(attempts, err.attempts, name)
+        assert.equal(attempts == 2, err.retryable, name)
+        assert.is_false(err.sent)
+        shy:close()
+      end
+    end)
+
   it("no connection in time: each is", function()
     local full = new_client { base_url = "http://"
       .. helper.env "HOSTILE_FULL", retries = 1 }
@@ -224,6 +241,18 @@ describe("whether it is sent again after", function()
     assert.is_false(err.sent)
     full:close()
   end)
+end)
+
+it("what was sent again is what a redirect led to", function()
+  local res = freddy.assert(client:post(helper.hostile("redirect",
+    { to = url("status,ok", { code = 503 }), status = 303, tag = tag }),
+    { body = "x" }))
+  assert.equal(2, res.attempts)
+  local seen = requests()
+  assert.equal(3, #seen)
+  assert.equal("POST", seen[1].method)
+  assert.equal("GET", seen[2].method)
+  assert.equal("GET", seen[3].method)
 end)
 
 describe("a POST", function()
@@ -697,6 +726,7 @@ describe("a server that is down", function()
     local _, err = dead:get "/"
     assert.equal(1, err.attempts)
     assert.equal("empty", err.details.retry_budget)
+    assert.truthy(err.hint:find "none is sent again")
     dead:close()
   end)
 end)

@@ -560,17 +560,18 @@ typedef struct freddy_request {
  * A redirect that is not followed is FREDDY_EREDIRECT.
  *
  * A request that failed is sent again, up to `retries` times: after a failure
- * to connect, and after a 429, whatever its method is; after one that came
- * later, a first_byte or stall timeout, and 408, 500, 502, 503 and 504, if it
- * is a GET, HEAD, PUT, DELETE, OPTIONS or TRACE, or `idempotent`. Never when a
- * reader was asked for its body, nor once FREDDY_HEAD was told. The wait
- * before it is random, at most 0.5 s, then 1 s, 2 s... up to 8 s; behind a
- * Retry-After, which for more than 60 s ends the call instead. A 429 about a
- * quota is not repeated, and one without Retry-After once. A GET and its like
- * whose connection had been used before and ends without a byte is sent again
- * at once, on a new one, once, which counts for nothing here. All repeats of a
- * client together may be 50 more than a fifth of its successes: when that is
- * spent, failures are delivered as they come (retry_budget_empty).
+ * to connect (but not one of a certificate, nor a proxy's refusal), and after
+ * a 429, whatever its method is; after one that came later, a first_byte or
+ * stall timeout, and 408, 500, 502, 503 and 504, if it is a GET, HEAD, PUT,
+ * DELETE, OPTIONS or TRACE, or `idempotent`. Never when a reader was asked for
+ * its body, nor once FREDDY_HEAD was told. The wait before it is random, at
+ * most 0.5 s, then 1 s, 2 s... up to 8 s; behind a Retry-After, which for more
+ * than 60 s ends the call instead. A 429 about a quota is not repeated, and
+ * one without Retry-After once. A GET and its like whose connection had been
+ * used before and ends without a byte is sent again at once, on a new one,
+ * once, which counts for nothing here. All repeats of a client together may be
+ * 50 more than a fifth of its successes: when that is spent, failures are
+ * delivered as they come (retry_budget_empty).
  *
  * With `save_to` (a path, copied; one that does not begin with a slash starts
  * at the working folder of this moment) the decoded body of a 2xx answer goes

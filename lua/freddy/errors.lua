@@ -35,6 +35,9 @@ local MAX_LINE = 200
 local MIN_MESSAGE = 80
 local MAX_PATH = 60
 
+local NO_BUDGET = "most requests of this client have failed, so none is sent "
+  .. "again now; look at the server"
+
 -- RFC 9110 9.2.2; POST and PATCH are not among them.
 local SAFE = {
   GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
@@ -191,10 +194,12 @@ function note_repeats(raw, request)
     raw.details = raw.details or {}
     last.attempts = raw.attempts
     raw.details.last = errors.from_cause(last, request)
+    raw.hint = "it had failed before: see err.details.last"
   end
   if raw.retry_budget_empty then
     raw.details = raw.details or {}
     raw.details.retry_budget = "empty"
+    raw.hint = NO_BUDGET
   end
   raw.last, raw.retry_budget_empty = nil, nil
 end
@@ -237,6 +242,7 @@ function errors.from_response(res, request, credential)
     res.retry_budget_empty = nil
     err.details = err.details or {}
     err.details.retry_budget = "empty"
+    err.hint = NO_BUDGET
   end
   if res.unreplayed then
     res.unreplayed = nil

@@ -36,6 +36,9 @@ return {
     meaning = "the TLS handshake failed or the certificate is not trusted",
     hint = "for a private CA give its certificate as ca_file; "
       .. "checks cannot be turned off" },
+  { kind = "tls", reason = "handshake_cut", again = "any",
+    meaning = "the connection ended within the TLS handshake",
+    hint = "check that this port speaks TLS; look at proxies on the way" },
   { kind = "tls", reason = "expired",
     meaning = "the server's certificate has run out",
     hint = "its owner must renew it; check this machine's clock, too" },

@@ -48,6 +48,7 @@ static const struct {
     {"too slow", FREDDY_ETIMEOUT, "connect", 0, 0, ANYBODY},
     {"certificate", FREDDY_ETLS, "expired", 0, 0, NOBODY},
     {"handshake", FREDDY_ETLS, "", 0, 0, NOBODY},
+    {"no handshake", FREDDY_ETLS, "handshake_cut", 0, 0, ANYBODY},
     {"a file of the body", FREDDY_EBODY, "file_failed", 0, 0, NOBODY},
     /* it was sent, and nothing came */
     {"closed", FREDDY_ECUT, "", 1, 0, IDEMPOTENT},

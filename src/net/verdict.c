@@ -54,6 +54,13 @@ static const char *certificate_alert(const char *text) {
              : NULL;
 }
 
+/* The connection ended within the handshake, in the words of the system, of
+ * OpenSSL before 3 and of OpenSSL 3. */
+static int is_cut(const char *text) {
+  return strstr(text, "reset by peer") || strstr(text, "Broken pipe") ||
+         strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "unexpected eof");
+}
+
 static const char *tls_reason(const struct fy_transfer *transfer,
                               CURLcode code, const char *text) {
   long verify_result = 0;
@@ -66,7 +73,9 @@ static const char *tls_reason(const struct fy_transfer *transfer,
   case CURLE_SSL_CLIENTCERT:
     return "client_cert_refused";
   case CURLE_SSL_CONNECT_ERROR:
-    return certificate_alert(text) ? "client_cert_refused" : NULL;
+    return certificate_alert(text) ? "client_cert_refused"
+           : is_cut(text)          ? "handshake_cut"
+                                   : NULL;
   default:
     break;
   }

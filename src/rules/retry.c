@@ -51,6 +51,8 @@ static enum whom by_failure(const struct fy_retry *seen) {
   case FREDDY_ECONNECT: /* a proxy that refuses goes on doing so */
     return !*reason || strcmp(reason, "proxy_unreachable") == 0 ? ANYBODY
                                                                 : NOBODY;
+  case FREDDY_ETLS:
+    return strcmp(reason, "handshake_cut") == 0 ? ANYBODY : NOBODY;
   case FREDDY_ECUT:
     return IDEMPOTENT;
   case FREDDY_ETIMEOUT:
