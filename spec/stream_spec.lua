@@ -553,13 +553,17 @@ describe("many streams", function()
       return
     end
     local fns, got = {}, 0
+    local open, most = 0, 0
+    local wide = helper.client { max_in_flight = 1000 }
     for i = 1, 1000 do
       fns[i] = function()
-        local stream = freddy.assert(emulator:stream(
-          "/v1/events?count=6&ms=500", { http_version = "2" }))
+        local stream = freddy.assert(wide:stream("/v1/events?count=6&ms=500"))
+        open = open + 1
+        most = math.max(most, open)
         check_order(stream, 1, 6)
         got = got + 6
         freddy.assert(stream:finish())
+        open = open - 1
         return true
       end
     end
@@ -567,6 +571,8 @@ describe("many streams", function()
     assert.is_nil(errs)
     assert.equal(1000, #results)
     assert.equal(6000, got)
+    assert.is_true(most > 500, most)
+    wide:close()
   end)
 
   -- libcurl 7.88 would send several of them down one connection of HTTP/1.1.

@@ -181,7 +181,7 @@ typedef struct freddy_options {
   freddy_rate_limit rate_limit;
   uint32_t max_in_flight; /* requests to one host at once; the others wait. 0:
                              64, over HTTP/2 256. Streams are counted apart,
-                             256 */
+                             256, or as many when this is more */
 } freddy_options;
 
 /* Make a client. Does no network I/O and starts no thread; the first client

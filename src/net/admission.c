@@ -316,7 +316,8 @@ static uint32_t places(const struct fy_lane *lane) {
   const struct freddy_client *client = lane->client;
 
   if (lane->kind == STREAMS) {
-    return FY_MAX_STREAMS;
+    return client->max_in_flight > FY_MAX_STREAMS ? client->max_in_flight
+                                                  : FY_MAX_STREAMS;
   }
   if (client->max_in_flight) {
     return client->max_in_flight;
