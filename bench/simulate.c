@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* simulate: what clients with freddy's rules (rules/retry, as the engine
- * calls it) do to a server that is down for a minute. No network and no
- * clock: time is that of the simulation and all chance comes from one seed, so
- * that two runs print the same.
+/* simulate: what clients with freddy's rules (rules/retry and rules/limiter,
+ * as the engine calls them) do to a server that is down for a minute, and to
+ * one that limits their rate besides. No network and no clock: time is that of
+ * the simulation and all chance comes from one seed, so that two runs print
+ * the same.
  *
  * Callers ask, wait for the answer, think for ten seconds on average, and ask
  * again. The server has room for twice what they ask when all is well, and
@@ -13,7 +14,11 @@
  * the callers, and nine of ten, have had a right answer; and how many answers
  * in a thousand were failures later on.
  *
- * The naive client, for comparison, repeats after one second, for ever. */
+ * A server that limits takes a hundred requests from each client in a minute,
+ * says so in its headers, and answers 429 with Retry-After to the rest.
+ *
+ * "unheld" is freddy with rate_limit = false. The naive client, for
+ * comparison, repeats after one second, for ever. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +26,7 @@
 
 #include "base/clock.h"
 #include "bench.h"
+#include "rules/limiter.h"
 #include "rules/retry.h"
 
 enum {
@@ -29,7 +35,8 @@ enum {
   AFTER = 120,
   SOON = 10, /* of the latter */
   SECONDS = GOOD + DOWN + AFTER,
-  RETRIES = 2
+  RETRIES = 2,
+  PER_MINUTE = 100
 };
 
 static const double THINK = 10;     /* seconds, on average */
@@ -38,6 +45,10 @@ static const double REFUSAL = 0.01; /* and a failure */
 static const double ROOM = 2;       /* capacity over demand */
 static const double LESS_ROOM = 0.5;
 
+enum kind { FREDDY, UNHELD, NAIVE };
+
+static const char *const kind_names[] = {"freddy", "unheld", "naive"};
+
 enum outage { STATUS, RETRY_AFTER, HALF, OUTAGES };
 
 static const char *const outage_names[] = {"503", "503, Retry-After: 10",
@@ -45,6 +56,10 @@ static const char *const outage_names[] = {"503", "503, Retry-After: 10",
 
 struct client {
   struct fy_retry_budget budget;
+  struct fy_limiter limiter;
+  fy_time phase; /* the server's account of it: when its minutes begin, */
+  int64_t minute;
+  int used;
 };
 
 struct caller {
@@ -55,8 +70,9 @@ struct caller {
 };
 
 struct model {
-  int naive;
+  enum kind kind;
   enum outage outage;
+  int limits; /* 1: the server limits each client's rate */
   size_t callers_count, clients_count;
   struct client *clients;
   struct caller *callers;
@@ -122,11 +138,44 @@ static int is_down(fy_time now) {
   return now >= GOOD * FY_SECOND && now < (GOOD + DOWN) * FY_SECOND;
 }
 
+/* 1 when the client has used up what it may ask in a minute. */
+static int limit(struct model *model, struct client *client, fy_time now,
+                 struct fy_rate_facts *facts) {
+  int64_t minute = (now + client->phase) / (60 * FY_SECOND);
+
+  *facts = (struct fy_rate_facts){.limit = NAN,
+                                  .remaining = NAN,
+                                  .reset = NAN,
+                                  .tokens_remaining = NAN,
+                                  .tokens_reset = NAN,
+                                  .retry_after = NAN};
+  if (!model->limits || is_down(now)) {
+    return 0;
+  }
+  if (client->minute != minute) {
+    client->minute = minute;
+    client->used = 0;
+  }
+  facts->refused = client->used >= PER_MINUTE;
+  client->used += !facts->refused;
+  facts->limit = PER_MINUTE;
+  facts->remaining = PER_MINUTE - client->used;
+  facts->reset = 60 - seconds(now + client->phase - minute * 60 * FY_SECOND);
+  if (facts->refused) {
+    facts->retry_after = ceil(facts->reset);
+  }
+  return facts->refused;
+}
+
 /* 1 when the server answers rightly. */
 static int serve(struct model *model, fy_time now) {
   size_t second = (size_t)(now / FY_SECOND);
   double demand = (double)model->callers_count / THINK;
   double room = ROOM * demand + 3; /* for those who are few */
+
+  if (model->limits) { /* all that its limits let through, and a crowd */
+    room = ROOM * (double)model->clients_count * PER_MINUTE / 60 + PER_MINUTE;
+  }
 
   model->hits[second]++;
   if (is_down(now)) {
@@ -154,7 +203,7 @@ static void note_right(struct model *model, struct caller *caller,
 
 /* The delay before the repeat; FY_NEVER: there is none. */
 static fy_time repeat_after(struct model *model, struct caller *caller,
-                            int down) {
+                            int down, const struct fy_rate_facts *facts) {
   struct fy_retry seen = {.method = "GET",
                           .replayable = 1,
                           .retries = RETRIES,
@@ -165,29 +214,48 @@ static fy_time repeat_after(struct model *model, struct caller *caller,
                           .retry_after = NAN};
   struct fy_retry_step step;
 
-  if (model->naive) {
+  if (model->kind == NAIVE) {
     return FY_SECOND;
   }
-  if (down && model->outage == RETRY_AFTER) {
+  if (facts->refused) {
+    seen.status = 429;
+    seen.retry_after = facts->retry_after;
+  } else if (down && model->outage == RETRY_AFTER) {
     seen.retry_after = 10;
   }
   fy_retry_decide(&seen, &caller->client->budget, chance(model), &step);
   return step.todo == FY_RETRY_AFTER ? step.delay : FY_NEVER;
 }
 
+/* 1 when its client's limiter holds it back. */
+static int waits(struct caller *caller) {
+  fy_time now = caller->due;
+  fy_time next = fy_limiter_next(&caller->client->limiter, now);
+
+  if (next > now) {
+    caller->due = next;
+  }
+  return next > now;
+}
+
 static void attempt(struct model *model, struct caller *caller) {
+  struct client *client = caller->client;
+  struct fy_rate_facts facts;
   fy_time now = caller->due;
   fy_time delay = FY_NEVER;
   int later = now >= (GOOD + DOWN + SOON) * FY_SECOND;
-  int right = serve(model, now);
+  uint32_t window = fy_limiter_sent(&client->limiter, now);
+  int refused = limit(model, client, now, &facts);
+  int right = serve(model, now) && !refused;
 
+  fy_limiter_heard(&client->limiter, window, &facts, now);
   model->answers += later;
   if (right) {
-    fy_retry_budget_give(&caller->client->budget);
+    fy_retry_budget_give(&client->budget);
     note_right(model, caller, now);
   } else {
     model->failures += later;
-    delay = repeat_after(model, caller, is_down(now));
+    delay = repeat_after(model, caller, is_down(now), &facts);
   }
   caller->due = now + fy_clock_from_seconds(right ? ANSWER : REFUSAL);
   if (delay == FY_NEVER) {
@@ -202,6 +270,9 @@ static void attempt(struct model *model, struct caller *caller) {
 /* --- A run -------------------------------------------------------------- */
 
 static void model_init(struct model *model, size_t clients, size_t callers) {
+  const struct fy_limit_plan plan = {
+      .mode = model->kind == FREDDY ? FY_LIMIT_ADAPTIVE : FY_LIMIT_OFF};
+
   model->clients_count = clients;
   model->callers_count = clients * callers;
   model->clients = calloc(clients, sizeof(*model->clients));
@@ -214,6 +285,9 @@ static void model_init(struct model *model, size_t clients, size_t callers) {
   model->half = model->most = NAN;
   for (size_t i = 0; i < clients; i++) {
     fy_retry_budget_init(&model->clients[i].budget);
+    fy_limiter_init(&model->clients[i].limiter, &plan, 0);
+    model->clients[i].phase = (fy_time)(60 * chance(model)) * FY_SECOND;
+    model->clients[i].minute = -1;
   }
   for (size_t i = 0; i < model->callers_count; i++) {
     model->callers[i].client = &model->clients[i / callers];
@@ -225,7 +299,9 @@ static void model_init(struct model *model, size_t clients, size_t callers) {
 
 static void run(struct model *model) {
   while (model->heap[0]->due < SECONDS * FY_SECOND) {
-    attempt(model, model->heap[0]);
+    if (!waits(model->heap[0])) {
+      attempt(model, model->heap[0]);
+    }
     sink(model);
   }
 }
@@ -255,7 +331,7 @@ static void print_found(double after) {
 }
 
 static void print_model(const struct model *model) {
-  printf("%-6s %-20s %7zu x %-3zu", model->naive ? "naive" : "freddy",
+  printf("%-6s %-20s %7zu x %-3zu", kind_names[model->kind],
          outage_names[model->outage], model->clients_count,
          model->callers_count / model->clients_count);
   print_rate(model, 10, GOOD); /* they all begin by thinking */
@@ -269,9 +345,9 @@ static void print_model(const struct model *model) {
                                     : 0);
 }
 
-static void simulate(int naive, enum outage outage, size_t clients,
-                     size_t callers) {
-  struct model model = {.naive = naive, .outage = outage};
+static void simulate(enum kind kind, enum outage outage, int limits,
+                     size_t clients, size_t callers) {
+  struct model model = {.kind = kind, .outage = outage, .limits = limits};
 
   model_init(&model, clients, callers);
   run(&model);
@@ -293,9 +369,20 @@ int main(void) {
       DOWN);
   for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
     for (int outage = 0; outage < OUTAGES; outage++) {
-      simulate(0, (enum outage)outage, crowds[i].clients, crowds[i].callers);
+      simulate(FREDDY, (enum outage)outage, 0, crowds[i].clients,
+               crowds[i].callers);
     }
-    simulate(1, STATUS, crowds[i].clients, crowds[i].callers);
+    simulate(NAIVE, STATUS, 0, crowds[i].clients, crowds[i].callers);
+  }
+  printf("# the same, where each client may ask %d times a minute\n",
+         PER_MINUTE);
+  for (size_t i = 0; i < sizeof(crowds) / sizeof(crowds[0]); i++) {
+    if (crowds[i].callers > 1) {
+      for (int kind = FREDDY; kind <= NAIVE; kind++) {
+        simulate((enum kind)kind, STATUS, 1, crowds[i].clients,
+                 crowds[i].callers);
+      }
+    }
   }
   return 0;
 }
