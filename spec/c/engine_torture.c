@@ -32,6 +32,32 @@ static int serve_busy(int fd, const struct loop_request *req) {
   return loop_answer(fd, 503, "Retry-After: 0\r\n", "busy") == 0;
 }
 
+static const char stream_head[] =
+    "Content-Type: text/event-stream\r\nX-Key: unit-key-0123456789abcdef\r\n";
+static const char begun[] =
+    "id: 1\ndata: {\"event\":\"response.created\",\"thread_id\":\"t\"}\n\n";
+static const char rest[] =
+    "id: 2\ndata: {\"event\":\"response.block\",\"block\":{\"type\":"
+    "\"tool_call\",\"id\":\"a\"}}\n\ndata: [DONE]\n\n";
+static const char refused[] =
+    "data: {\"event\":\"response.processing\"}\n\n"
+    "data: {\"event\":\"response.error\",\"code\":\"TOKEN_EXPIRED\"}\n\n";
+
+/* The question of a turn, or the rest of its answer. */
+static int serve_turn(int fd, const struct loop_request *req) {
+  const char *text = begun;
+
+  if (strcmp(req->path, "/turn/t/stream?last_event_id=1") == 0) {
+    text = rest;
+  } else if (strcmp(req->path, "/session") == 0 &&
+             !strstr(req->head, "Authorization: Bearer new\r\n")) {
+    text = refused;
+  } else if (strcmp(req->path, "/session") == 0) {
+    text = rest;
+  }
+  return loop_answer(fd, 200, stream_head, text) == 0;
+}
+
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
   static char big[100000];
@@ -40,6 +66,10 @@ static int serve(struct loopback *server, int fd,
 
   (void)nth;
   path = path ? path : "";
+  if (strncmp(req->path, "/turn", 5) == 0 ||
+      (strcmp(path, "/session") == 0 && strcmp(req->method, "POST") == 0)) {
+    return serve_turn(fd, req);
+  }
   if (strcmp(path, "/token") == 0 || strcmp(path, "/refresh") == 0) {
     return loop_answer(fd, 200, "",
                        "{\"token\":\"new\",\"refresh_token\":\"next\","
@@ -167,6 +197,21 @@ static const struct scenario {
     {"exchange", {.path = "/session"}, 200, "right"},
     {"refresh", {.path = "/session"}, 200, "right"},
     {"renew by 401", {.path = "/session"}, 200, "right"},
+    {"renew in turn",
+     {.method = "POST", .path = "/session", .events = 1, .turn = 1},
+     200,
+     ""},
+    {"turn",
+     {.method = "POST",
+      .path = "/turn",
+      .headers = (const char *const[]){"Content-Type", "a/b", NULL},
+      .body = "abc",
+      .body_size = 3,
+      .events = 1,
+      .turn = 1,
+      .thread = "u"},
+     200,
+     ""},
     {"repeat",
      {.method = "POST",
       .path = "/busy",
