@@ -431,6 +431,7 @@ static int set_answer(struct freddy_call *call, freddy_error *err) {
   struct fy_buf *body = &call->answer.body;
 
   fy_buf_init(body, call->ask.max_body);
+  body->wipes = 1; /* servers repeat secrets, in errors above all */
   return call->ask.is_guarded && fy_buf_reserve(body, call->ask.max_body)
              ? fy_error_nomem(err)
              : FREDDY_OK;

@@ -115,7 +115,7 @@ static int run(const struct attempt *at, int provider) {
 
 static int attempt(unsigned port, int provider) {
   freddy_options options = {.provider = provider, .timeout = {.auth = 5}};
-  freddy_listener how = {1, provider, NULL};
+  freddy_listener how = {.tokens = 1, .provides = provider};
   struct attempt at = {NULL, NULL, NULL};
   char url[64];
   int good = 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 
 enum { FIRST_ROOM = 128 };
 
@@ -15,6 +16,7 @@ void fy_buf_init(struct fy_buf *buf, size_t max) {
   buf->size = 0;
   buf->room = 0;
   buf->max = max < SIZE_MAX ? max : SIZE_MAX - 1; /* leaves one for the NUL */
+  buf->wipes = 0;
 }
 
 /* The room to ask for so that `need` bytes fit: doubled, so that many small
@@ -26,6 +28,13 @@ static size_t room_for(const struct fy_buf *buf, size_t need) {
     room = room <= SIZE_MAX / 2 ? room * 2 : SIZE_MAX;
   }
   return room <= buf->max ? room : buf->max + 1;
+}
+
+static void wipe_and_free(struct fy_buf *buf) {
+  if (buf->wipes && buf->data) {
+    fy_wipe(buf->data, buf->room);
+  }
+  fy_free(buf->data);
 }
 
 int fy_buf_reserve(struct fy_buf *buf, size_t size) {
@@ -41,9 +50,13 @@ int fy_buf_reserve(struct fy_buf *buf, size_t size) {
     return FREDDY_OK;
   }
   room = room_for(buf, need);
-  data = fy_realloc(buf->data, room);
+  data = buf->wipes ? fy_malloc(room) : fy_realloc(buf->data, room);
   if (!data) {
     return FREDDY_ENOMEM;
+  }
+  if (buf->wipes && buf->data) {
+    memcpy(data, buf->data, buf->size);
+    wipe_and_free(buf);
   }
   data[buf->size] = '\0';
   buf->data = data;
@@ -93,17 +106,24 @@ int fy_buf_addf(struct fy_buf *buf, const char *format, ...) {
   return FREDDY_OK;
 }
 
+static void make_empty(struct fy_buf *buf) {
+  int wipes = buf->wipes;
+
+  fy_buf_init(buf, buf->max);
+  buf->wipes = wipes;
+}
+
 char *fy_buf_take(struct fy_buf *buf, size_t *size) {
   char *data = buf->data;
 
   if (size) {
     *size = buf->size;
   }
-  fy_buf_init(buf, buf->max);
+  make_empty(buf);
   return data;
 }
 
 void fy_buf_clear(struct fy_buf *buf) {
-  fy_free(buf->data);
-  fy_buf_init(buf, buf->max);
+  wipe_and_free(buf);
+  make_empty(buf);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A byte buffer with a ceiling that is stated at birth. `data` is always
  * NUL-terminated once anything was appended. A failed append leaves the
- * buffer as it was. Not for secrets (see secret.h): it grows by realloc. */
+ * buffer as it was. Not for secrets (see secret.h), but with `wipes` for what
+ * may repeat one. */
 #ifndef FY_BASE_BUF_H
 #define FY_BASE_BUF_H
 
@@ -14,6 +15,8 @@ struct fy_buf {
   size_t size;
   size_t room;
   size_t max;
+  int wipes; /* 1: memory that it gives back is wiped before, also when it
+                grows; set after fy_buf_init */
 };
 
 /* No allocation. `max` counts data bytes, not the NUL. */

@@ -26,8 +26,20 @@ long fy_mem_count(void);
 /* 1 when the allocation that is about to be made must fail. For memory that
  * does not come from the heap; it counts as an allocation. */
 int fy_mem_fails(void);
+
+/* From now on keep what is freed, as it is, so that fy_mem_find looks into it
+ * too; 0: let go of all that. */
+void fy_mem_keep(int keep);
+/* In how many pieces of our memory, live or kept, these bytes stand. */
+int fy_mem_find(const void *bytes, size_t size);
+/* Memory that does not come from the heap, for fy_mem_find; and before it is
+ * given back. */
+void fy_mem_add_pages(void *pages, size_t size);
+void fy_mem_drop_pages(void *pages);
 #else
 #define fy_mem_fails() 0
+#define fy_mem_add_pages(pages, size) ((void)0)
+#define fy_mem_drop_pages(pages) ((void)0)
 #endif
 
 #endif

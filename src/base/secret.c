@@ -54,6 +54,7 @@ static void *pages_new(size_t size) {
   if (pages == MAP_FAILED) {
     return NULL;
   }
+  fy_mem_add_pages(pages, size);
   /* As far as the system allows: locked memory is scarce for most users. */
   (void)mlock(pages, size);
 #ifdef MADV_DONTDUMP
@@ -118,6 +119,7 @@ void fy_secret_unref(struct fy_secret *secret) {
   }
   mapped = secret->mapped;
   fy_wipe(secret, mapped);
+  fy_mem_drop_pages(secret);
   munmap(secret, mapped);
 }
 

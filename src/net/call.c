@@ -69,10 +69,22 @@ static void free_ask(struct fy_ask *ask) {
   }
 }
 
-static void free_call(struct freddy_call *call) {
-  if (call->ask.is_guarded && call->answer.body.data) {
-    fy_wipe(call->answer.body.data, call->answer.body.room);
+/* Those that it carried may have been replaced meanwhile. In a fork, locks may
+ * be held for ever. */
+static void forget_secrets(struct freddy_call *call) {
+  if (!fy_engine_is_foreign(call->generation)) {
+    fy_credential_prune(call->session);
+    if (call->client) {
+      fy_client_prune(call->client);
+    }
   }
+  fy_credential_unref(call->session);
+  if (call->client) {
+    fy_client_unref(call->client);
+  }
+}
+
+static void free_call(struct freddy_call *call) {
   if (call->url != call->ask.target.url) {
     fy_free(call->url);
   }
@@ -83,7 +95,6 @@ static void free_call(struct freddy_call *call) {
   fy_shown_free(call->shown);
   fy_free(call->reply);
   fy_secret_unref(call->carried);
-  fy_credential_unref(call->session);
   fy_credential_unref(call->renews);
   fy_listener_free(call->listener);
   fy_headers_clear(&call->answer.headers);
@@ -91,9 +102,7 @@ static void free_call(struct freddy_call *call) {
   if (call->answer.document) {
     call->ask.decoder->release(call->answer.document);
   }
-  if (call->client) {
-    fy_client_unref(call->client);
-  }
+  forget_secrets(call);
   fy_inbox_unref(call->inbox);
   fy_free(call);
 }

@@ -25,6 +25,7 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
   if (wishes & FY_CLIENT_SWITCH) {
     fy_credential_switch(engine, client);
     fy_admission_switch(engine, client);
+    fy_client_prune(client); /* its old session may have been wiped */
   }
   if (wishes & FY_CLIENT_CLOSE) {
     fy_engine_drop_calls(engine, client, NULL);
@@ -243,6 +244,12 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
   fy_credential_leave(session);
   tell_switched(client);
   return rc;
+}
+
+void fy_client_prune(struct freddy_client *client) {
+  pthread_mutex_lock(&client->lock);
+  fy_secrets_prune(&client->others);
+  pthread_mutex_unlock(&client->lock);
 }
 
 /* The one that is known already with this text, or NULL. */

@@ -111,6 +111,9 @@ size_t fy_client_secret_count(struct freddy_client *client);
  * behind; the new size. */
 size_t fy_client_redact(struct freddy_client *client, char *text, size_t size);
 
+/* A call has ended, or a session: forget what nobody uses any more. */
+void fy_client_prune(struct freddy_client *client);
+
 /* Mask them in all that can be reached from a failed call. FREDDY_OK; or
  * FREDDY_ENOMEM, and then the answer is gone: rather nothing than a
  * secret. */

@@ -468,6 +468,14 @@ void fy_credential_each_secret(struct fy_credential *credential,
   pthread_mutex_unlock(&credential->lock);
 }
 
+void fy_credential_prune(struct fy_credential *credential) {
+  if (credential) {
+    pthread_mutex_lock(&credential->lock);
+    fy_secrets_prune(&credential->replaced);
+    pthread_mutex_unlock(&credential->lock);
+  }
+}
+
 size_t fy_credential_secret_count(struct fy_credential *credential) {
   size_t count;
 

@@ -151,6 +151,8 @@ void fy_credential_each_secret(struct fy_credential *credential,
                                            struct fy_secret *secret),
                                void *context);
 size_t fy_credential_secret_count(struct fy_credential *credential);
+/* A call that carried one has ended. NULL is fine. */
+void fy_credential_prune(struct fy_credential *credential);
 
 /* --- Engine thread ------------------------------------------------------ */
 

@@ -104,6 +104,7 @@ int fy_credential_adopt(struct fy_engine *engine,
 
 void fy_credential_orphan_all(struct fy_engine *engine) {
   while (engine->credentials) {
+    (void)fy_credential_expire(engine->credentials); /* if nobody has it */
     orphan(engine->credentials);
   }
 }

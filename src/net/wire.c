@@ -334,8 +334,14 @@ static int stream_body(struct fy_transfer *transfer, const char *data,
 static int keep_body(struct fy_transfer *transfer, const char *data,
                      size_t size) {
   struct freddy_call *call = transfer->call;
-  int rc = fy_buf_add(&call->answer.body, data, size);
+  struct fy_buf *body = &call->answer.body;
+  int status = call->answer.headers.status;
+  int rc;
 
+  /* A large success is seldom about secrets, and takes time to wipe. */
+  body->wipes &= body->size < FY_MAX_WIPED || status < 200 || status > 299 ||
+                 call->ask.is_guarded;
+  rc = fy_buf_add(body, data, size);
   return rc == FREDDY_ETOO_LARGE ? refuse_body(transfer, call->ask.max_body)
                                  : rc;
 }

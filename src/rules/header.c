@@ -150,6 +150,7 @@ void fy_headers_init(struct fy_headers *headers, size_t max) {
   /* Twice: in "name\0value\0" the shortest line, "a:", takes one byte more.
    * What really holds is `max` on the lines. */
   fy_buf_init(&headers->text, max <= SIZE_MAX / 2 ? 2 * max : SIZE_MAX);
+  headers->text.wipes = 1; /* servers repeat secrets */
   headers->total = 0;
   headers->max = max;
   begin_block(headers);
@@ -165,6 +166,7 @@ int fy_headers_copy(struct fy_headers *copy,
                     const struct fy_headers *headers) {
   *copy = *headers;
   fy_buf_init(&copy->text, headers->text.max);
+  copy->text.wipes = 1;
   return headers->text.size
              ? fy_buf_add(&copy->text, headers->text.data, headers->text.size)
              : FREDDY_OK;
