@@ -347,6 +347,18 @@ describe("an adaptive rate limit", function()
     assert.equal(1, helper.counters().endpoints["/v1/open"].requests)
   end)
 
+  it("gives up at once for a repeat, too", function()
+    helper.control { fail = { path = "/v1/open", status = 503, times = 1,
+      retry_after = 0 }, limit = { requests = 1, per = 600 } }
+    local res, err = client_of({ retries = 2 }):get "/v1/open"
+    assert.is_nil(res)
+    assert.equal("held_back", err.reason)
+    assert.matches("not sent again", err.message)
+    assert.is_true(err.sent)
+    assert.equal(1, err.attempts)
+    assert.equal(1, helper.counters().endpoints["/v1/open"].requests)
+  end)
+
   it("waits a whole minute's window rather than give up", function()
     helper.control { limit = { requests = 1 } }
     local client = client_of()
@@ -450,6 +462,42 @@ describe("max_in_flight", function()
       end
       assert.is_true(place <= 130, "came as number " .. place)
     end)
+
+  it("counts streams apart", function()
+    helper.control { delay = { path = "/v1/open", hold = "all",
+      times = 64 } }
+    local client = client_of()
+    local out = {}
+    for n = 1, 65 do
+      send(client, n, out)
+    end
+    helper.eventually(function() return requests() == 64 end)
+    local stream = assert(client:stream("/v1/drip?sse=1&chunks=2&ms=1"))
+    local count = 0
+    while stream:next() do
+      count = count + 1
+    end
+    assert.equal(2, count)
+    assert.equal(1, client:stats().waiting)
+    helper.control { release = "all" }
+    wait_for(out, 65)
+  end)
+
+  it("is 256 once a host is known to speak HTTP/2", function()
+    helper.control { delay = { path = "/v1/open", hold = "all",
+      times = 257 } }
+    local client = client_of { base_url = helper.base_url,
+      timeout = { connect = 60 } }
+    assert(client:get "/v1/health")
+    local out = {}
+    for n = 1, 260 do
+      send(client, n, out)
+    end
+    helper.eventually(function() return requests() == 256 end, 30)
+    assert.equal(4, client:stats().waiting)
+    helper.control { release = "all" }
+    wait_for(out, 260)
+  end)
 
   it("may be more than that", function()
     helper.control { delay = { path = "/v1/open", hold = "all",

@@ -134,12 +134,18 @@ static int ask(struct server *server, fy_time now,
 struct flight {
   fy_time at; /* FY_NEVER: none */
   int answered;
-  uint32_t window;
+  fy_time seen; /* by the server */
+  struct fy_limit_mark mark;
   struct fy_rate_facts facts;
 };
 
 struct outcome {
   int served, refused;
+};
+
+struct trouble {
+  uint32_t loss;     /* percent of the answers that never arrive */
+  uint32_t slowness; /* seconds that an answer may take to be made */
 };
 
 static struct flight *next_of(struct flight *flights) {
@@ -159,7 +165,7 @@ static void send_all(struct fy_limiter *limiter, struct flight *flights,
                      fy_time now, int most) {
   for (int i = 0; i < most; i++) {
     if (flights[i].at == FY_NEVER && fy_limiter_next(limiter, now) <= now) {
-      flights[i].window = fy_limiter_sent(limiter, now);
+      flights[i].mark = fy_limiter_sent(limiter, now);
       flights[i].answered = 0;
       flights[i].at = now + latency();
     }
@@ -167,7 +173,7 @@ static void send_all(struct fy_limiter *limiter, struct flight *flights,
 }
 
 static void land(struct fy_limiter *limiter, struct server *server,
-                 struct flight *flight, uint32_t loss,
+                 struct flight *flight, const struct trouble *trouble,
                  struct outcome *outcome) {
   fy_time now = flight->at;
 
@@ -177,15 +183,23 @@ static void land(struct fy_limiter *limiter, struct server *server,
     outcome->refused += refused;
     outcome->served += !refused;
     flight->answered = 1;
-    flight->at = now + latency();
+    flight->seen = now;
+    flight->at = now + latency() +
+                 (fy_time)random_below(trouble->slowness + 1) * FY_SECOND;
     return;
   }
   flight->at = FY_NEVER;
-  fy_limiter_heard(limiter, flight->window,
-                   random_below(100) >= loss ? &flight->facts : NULL, now);
+  if (server->whole) { /* a moment is read by the Date of the answer itself */
+    flight->facts.reset -= floor((double)(now - flight->seen) / FY_SECOND);
+    flight->facts.reset = flight->facts.reset < 0 ? 0 : flight->facts.reset;
+  }
+  fy_limiter_heard(limiter, flight->mark,
+                   random_below(100) >= trouble->loss ? &flight->facts : NULL,
+                   now);
 }
 
-static struct outcome run_server(struct server *server, uint32_t loss) {
+static struct outcome run_server(struct server *server,
+                                 const struct trouble *trouble) {
   static const struct fy_limit_plan adaptive = {FY_LIMIT_ADAPTIVE, 0, 0, 0};
   struct flight flights[CLIENTS];
   struct outcome outcome = {0, 0};
@@ -205,11 +219,11 @@ static struct outcome run_server(struct server *server, uint32_t loss) {
 
     if (flight->at <= free_at || limiter.limit != LIMIT) {
       now = flight->at;
-      land(&limiter, server, flight, loss, &outcome);
+      land(&limiter, server, flight, trouble, &outcome);
     } else {
       now = free_at > now ? free_at : flight->at;
       if (now == flight->at) {
-        land(&limiter, server, flight, loss, &outcome);
+        land(&limiter, server, flight, trouble, &outcome);
       }
     }
     send_all(&limiter, flights, now, isnan(limiter.limit) ? 1 : CLIENTS);
@@ -218,27 +232,29 @@ static struct outcome run_server(struct server *server, uint32_t loss) {
 }
 
 /* Where answers get lost, nobody can know what they would have told. */
-static void test_servers(uint32_t loss) {
+static void test_servers(struct trouble trouble) {
   for (int kind = 0; kind < 4; kind++) {
     for (uint64_t run = 1; run <= 50; run++) {
       struct server server = {.bucket = kind & 1, .whole = kind >> 1};
       struct outcome outcome;
 
       seed = run;
-      UNIT_CASE("%s, %s, %d %% lost, run %d",
+      UNIT_CASE("%s, %s, %u %% lost, %u s, run %d",
                 server.bucket ? "bucket" : "window",
-                server.whole ? "whole seconds" : "exact", (int)loss, (int)run);
-      outcome = run_server(&server, loss);
-      CHECK(outcome.refused <= (loss ? 10 : 0));
+                server.whole ? "whole seconds" : "exact", trouble.loss,
+                trouble.slowness, (int)run);
+      outcome = run_server(&server, &trouble);
+      CHECK(outcome.refused <= (trouble.loss ? 10 : 0));
       /* And little of what the server would have served is left. */
-      CHECK(outcome.served >= 8 * LIMIT);
+      CHECK(outcome.served >= (trouble.slowness ? 4 : 8) * LIMIT);
     }
   }
 }
 
 int main(void) {
   test_plans();
-  test_servers(0);
-  test_servers(2);
+  test_servers((struct trouble){0, 0});
+  test_servers((struct trouble){2, 0});
+  test_servers((struct trouble){0, 30});
   return unit_end();
 }

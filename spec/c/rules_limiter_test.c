@@ -31,17 +31,23 @@ static struct fy_rate_facts refused(double retry_after) {
   return facts;
 }
 
+static struct fy_limit_mark last; /* of what was sent */
+
 /* Send `count` that may all leave at `now`. */
 static void send(struct fy_limiter *limiter, int count, fy_time now) {
   for (int i = 0; i < count; i++) {
     CHECK(fy_limiter_next(limiter, now) <= now);
-    fy_limiter_sent(limiter, now);
+    last = fy_limiter_sent(limiter, now);
   }
+}
+
+static struct fy_limit_mark mark_of(const struct fy_limiter *limiter) {
+  return (struct fy_limit_mark){limiter->window, limiter->second};
 }
 
 static void answer(struct fy_limiter *limiter, struct fy_rate_facts facts,
                    fy_time now) {
-  fy_limiter_heard(limiter, limiter->window, &facts, now);
+  fy_limiter_heard(limiter, last, &facts, now);
 }
 
 /* --- Plans -------------------------------------------------------------- */
@@ -161,7 +167,7 @@ static void test_nothing_told(void) {
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), -1);
   answer(&limiter, said(NAN, NAN), BEGIN);
   send(&limiter, 500, BEGIN);
-  fy_limiter_heard(&limiter, limiter.window, NULL, BEGIN);
+  fy_limiter_heard(&limiter, last, NULL, BEGIN);
   send(&limiter, 500, BEGIN);
 }
 
@@ -198,7 +204,7 @@ static void test_answers_out_of_order(void) {
   answer(&limiter, said(8, 60), BEGIN);
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), 5);
   /* Of one nobody heard: it may have been counted. */
-  fy_limiter_heard(&limiter, limiter.window, NULL, BEGIN);
+  fy_limiter_heard(&limiter, last, NULL, BEGIN);
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), 5);
   answer(&limiter, said(6, 60), BEGIN);
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), 6);
@@ -207,6 +213,7 @@ static void test_answers_out_of_order(void) {
 static void test_answer_of_the_last_window(void) {
   struct fy_limiter limiter = made(adaptive);
   struct fy_rate_facts late = said(0, 0.5);
+  struct fy_limit_mark first = mark_of(&limiter);
 
   UNIT_CASE("%s", "an answer of the window before");
   send(&limiter, 3, BEGIN);
@@ -216,10 +223,10 @@ static void test_answer_of_the_last_window(void) {
   for (int left = 99; left > 49; left--) {
     answer(&limiter, said(left, 60), BEGIN + 12 * S);
   }
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 49);
-  fy_limiter_heard(&limiter, 0, &late, BEGIN + 12 * S);
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 49);
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 13 * S), 49);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 50);
+  fy_limiter_heard(&limiter, first, &late, BEGIN + 12 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 12 * S), 50);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 13 * S), 50);
 }
 
 static void test_others_use_it_up(void) {
@@ -260,15 +267,30 @@ static void test_rounding(void) {
 
 static void test_new_window_before_ours_ends(void) {
   struct fy_limiter limiter = made(adaptive);
+  struct fy_limit_mark first;
 
   UNIT_CASE("%s", "the server's next window began already");
-  send(&limiter, 5, BEGIN);
-  answer(&limiter, said(2, 10), BEGIN);
+  send(&limiter, 3, BEGIN);
+  first = last;
+  answer(&limiter, said(4, 10), BEGIN);
+  send(&limiter, 2, BEGIN + 8 * S);
   answer(&limiter, said(99, 60), BEGIN + 9 * S);
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 96);
-  fy_limiter_heard(&limiter, 0, NULL, BEGIN + 9 * S);
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 96);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 98);
   CHECK_INT(limiter.window, 1);
+  fy_limiter_heard(&limiter, first, NULL, BEGIN + 9 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 9 * S), 98);
+}
+
+/* It tells what was right when it left, ten seconds ago. */
+static void test_slow_answer_that_is_old(void) {
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "a slow answer, older than what is known");
+  send(&limiter, 3, BEGIN);
+  answer(&limiter, said(1, 60), BEGIN);
+  answer(&limiter, said(3, 60), BEGIN + 10 * S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 10 * S), BEGIN + 60 * S);
+  CHECK_INT(limiter.window, 0);
 }
 
 /* Each request moves the moment when it is full. */
@@ -349,6 +371,31 @@ static void test_tokens(void) {
   CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + 9 * S);
 }
 
+/* What takes long to be answered was counted long ago. */
+static void test_slow_answers(void) {
+  struct fy_limiter limiter = made(adaptive);
+  struct fy_limit_mark first = mark_of(&limiter);
+
+  UNIT_CASE("%s", "slow answers");
+  send(&limiter, 51, BEGIN);
+  CHECK_INT(limiter.in_flight, 51);
+  send(&limiter, 1, BEGIN + 10 * S);
+  answer(&limiter, said(48, 50), BEGIN + 11 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 11 * S), 48);
+  send(&limiter, 48, BEGIN + 11 * S);
+  CHECK_INT(fy_limiter_next(&limiter, BEGIN + 12 * S), BEGIN + 61 * S);
+  /* In the next window none of them counts any more, answered or not. */
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 61 * S), 100);
+  fy_limiter_heard(&limiter, first, NULL, BEGIN + 62 * S);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 62 * S), 100);
+  CHECK_INT(limiter.in_flight, 98);
+  for (int i = 0; i < 50; i++) { /* longer than seconds are kept */
+    fy_limiter_heard(&limiter, first, NULL, BEGIN + 300 * S);
+  }
+  CHECK_INT(limiter.in_flight, 48);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 300 * S), 100);
+}
+
 static void test_absurd_resets(void) {
   static const double resets[] = {86401, 1e35, INFINITY, NAN};
 
@@ -377,10 +424,12 @@ int main(void) {
   test_no_reset_told();
   test_rounding();
   test_new_window_before_ours_ends();
+  test_slow_answer_that_is_old();
   test_bucket_of_the_server();
   test_retry_after();
   test_retry_after_elsewhere();
   test_tokens();
+  test_slow_answers();
   test_absurd_resets();
   return unit_end();
 }

@@ -28,8 +28,7 @@ static void check_limiter(const struct fy_rate_facts *facts) {
   fy_time next;
 
   fy_limiter_init(&limiter, &adaptive, now);
-  fy_limiter_sent(&limiter, now);
-  fy_limiter_heard(&limiter, 0, facts, now);
+  fy_limiter_heard(&limiter, fy_limiter_sent(&limiter, now), facts, now);
   next = fy_limiter_next(&limiter, now);
   MUST(next >= now && next <= now + day);
   MUST(fy_limiter_hold(&limiter, now) <= day);

@@ -23,6 +23,9 @@ static const fy_time MAX_HOLD = 60 * FY_SECOND + 2 * FY_SECOND;
 
 enum { REQUESTS, STREAMS, KINDS };
 
+/* Lanes kept at a host, though nothing is in them: they are used again. */
+enum { MAX_IDLE = 8 };
+
 /* Calls of one client to one host that wait for the same: in order. */
 struct fy_lane {
   struct fy_lane *prev, *next; /* a ring, around which the turn goes */
@@ -118,7 +121,7 @@ static void lane_free(struct fy_lane *lane) {
   fy_free(lane);
 }
 
-/* Lanes of clients that are gone, and of limits that are past. */
+/* Lanes of clients that are gone, of limits that are past, and of many. */
 static void sweep_gate(struct fy_gate *gate, int all) {
   struct fy_lane *lane = gate->turn;
   int count = 0;
@@ -133,7 +136,8 @@ static void sweep_gate(struct fy_gate *gate, int all) {
     struct fy_lane *next = lane->next;
 
     if (all || (!lane->first && !lane->in_flight &&
-                (lane->closed || lane->rate != lane->client->rate))) {
+                (lane->closed || count >= MAX_IDLE ||
+                 lane->rate != lane->client->rate))) {
       lane_free(lane);
     }
     lane = next;
@@ -258,7 +262,7 @@ static void hear(struct freddy_call *call, const struct fy_rate_facts *facts) {
   if (call->place.charged) {
     call->place.charged = 0;
     call->engine->admission.due = 1;
-    fy_rate_heard(call->place.rate, call->place.window, facts, fy_clock_now());
+    fy_rate_heard(call->place.rate, call->place.mark, facts, fy_clock_now());
     fy_rate_unref(call->place.rate);
     call->place.rate = NULL;
   }
@@ -267,7 +271,7 @@ static void hear(struct freddy_call *call, const struct fy_rate_facts *facts) {
 static void charge(struct freddy_call *call) {
   call->place.charged = 1;
   call->place.rate = fy_rate_ref(call->place.lane->rate);
-  call->place.window = fy_rate_sent(call->place.rate, fy_clock_now());
+  call->place.mark = fy_rate_sent(call->place.rate, fy_clock_now());
 }
 
 void fy_admission_leave(struct freddy_call *call) {
@@ -392,7 +396,8 @@ static void hold_back(struct freddy_call *call, fy_time hold) {
   freddy_error err = {.code = FREDDY_OK};
 
   fy_error_set(&err, FREDDY_ERATE_LIMITED, "held_back",
-               "not sent: the rate limit allows no request for %.0f s",
+               "not sent%s: the rate limit allows no request for %.0f s",
+               atomic_load(&call->attempts) ? " again" : "",
                (double)hold / (double)FY_SECOND);
   err.retry_after = (double)hold / (double)FY_SECOND;
   fail(call, &err);

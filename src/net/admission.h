@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "net/timers.h"
+#include "rules/limiter.h"
 
 struct freddy_call;
 struct freddy_client;
@@ -25,7 +26,7 @@ struct fy_place {
   int cleared;     /* 1: its credential has let it go */
   int fresh;       /* 1: the next attempt is not for a pooled connection */
   int charged;     /* 1: counted by `rate`, and not heard of */
-  uint32_t window; /* of `rate`, in which it was */
+  struct fy_limit_mark mark; /* when `rate` counted it */
   fy_time since;
   uint64_t run; /* how often fy_admission_run had run by then */
   struct fy_lane *lane;

@@ -147,6 +147,7 @@ static struct fy_rate *make(struct fy_engine *engine,
   if (before && before->engine == engine && before->who == who) {
     rate->limiter = before->limiter;
     rate->limiter.in_flight = 0;
+    memset(rate->limiter.seconds, 0, sizeof(rate->limiter.seconds));
     fy_limiter_change(&rate->limiter, plan, now);
   } else {
     fy_limiter_init(&rate->limiter, plan, now);
@@ -228,22 +229,22 @@ int64_t fy_rate_room(struct fy_rate *rate, fy_time now) {
   return room;
 }
 
-uint32_t fy_rate_sent(struct fy_rate *rate, fy_time now) {
-  uint32_t window = 0;
+struct fy_limit_mark fy_rate_sent(struct fy_rate *rate, fy_time now) {
+  struct fy_limit_mark mark = {0, 0};
 
   if (rate) {
     pthread_mutex_lock(&rate->lock);
-    window = fy_limiter_sent(&rate->limiter, now);
+    mark = fy_limiter_sent(&rate->limiter, now);
     pthread_mutex_unlock(&rate->lock);
   }
-  return window;
+  return mark;
 }
 
-void fy_rate_heard(struct fy_rate *rate, uint32_t window,
+void fy_rate_heard(struct fy_rate *rate, struct fy_limit_mark mark,
                    const struct fy_rate_facts *facts, fy_time now) {
   if (rate) {
     pthread_mutex_lock(&rate->lock);
-    fy_limiter_heard(&rate->limiter, window, facts, now);
+    fy_limiter_heard(&rate->limiter, mark, facts, now);
     pthread_mutex_unlock(&rate->lock);
   }
 }

@@ -51,8 +51,8 @@ struct fy_rate *fy_rate_of(const struct freddy_call *call);
 fy_time fy_rate_next(struct fy_rate *rate, fy_time now);
 fy_time fy_rate_hold(struct fy_rate *rate, fy_time now);
 int64_t fy_rate_room(struct fy_rate *rate, fy_time now);
-uint32_t fy_rate_sent(struct fy_rate *rate, fy_time now);
-void fy_rate_heard(struct fy_rate *rate, uint32_t window,
+struct fy_limit_mark fy_rate_sent(struct fy_rate *rate, fy_time now);
+void fy_rate_heard(struct fy_rate *rate, struct fy_limit_mark mark,
                    const struct fy_rate_facts *facts, fy_time now);
 
 /* The engine ends: drop its references. */

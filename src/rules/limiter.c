@@ -88,17 +88,48 @@ static fy_time day_next(struct fy_limiter *limiter, fy_time now) {
 
 /* --- The server's window ------------------------------------------------ */
 
-/* Of those in flight some may be counted already, and some not: as if none
- * were. Answers come in any order; the least that one of them said remains
- * counts all that were answered. */
+/* 1 when one that was sent in `second` may not be counted in what was told: it
+ * left not long before the latest that told, or after. An answer may take a
+ * minute to be made; to be counted takes as long as to arrive. */
+static int may_be_uncounted(const struct fy_limiter *limiter, int64_t second) {
+  return second >= limiter->told - 1;
+}
+
+static uint32_t uncounted(const struct fy_limiter *limiter) {
+  int64_t first = limiter->second - FY_LIMIT_SECONDS + 1;
+  uint32_t count = 0;
+
+  first = limiter->told - 1 > first ? limiter->told - 1 : first;
+  for (int64_t second = first < 0 ? 0 : first; second <= limiter->second;
+       second++) {
+    count += limiter->seconds[second % FY_LIMIT_SECONDS];
+  }
+  return count;
+}
+
+/* Answers come in any order; the least that one of them said remains counts
+ * all that were answered. */
 double fy_limiter_left(const struct fy_limiter *limiter) {
-  return limiter->least - limiter->in_flight;
+  return limiter->least - uncounted(limiter);
+}
+
+static void turn_seconds(struct fy_limiter *limiter, fy_time now) {
+  int64_t second = now / FY_SECOND;
+
+  if (second - limiter->second >= FY_LIMIT_SECONDS) {
+    memset(limiter->seconds, 0, sizeof(limiter->seconds));
+    limiter->second = second;
+  }
+  while (limiter->second < second) {
+    limiter->seconds[++limiter->second % FY_LIMIT_SECONDS] = 0;
+  }
 }
 
 /* The next window: its limit is the last one's, if that is known. */
 static void turn_window(struct fy_limiter *limiter, fy_time now) {
   if (now >= limiter->resets_at) {
     limiter->window++;
+    limiter->told = limiter->resets_at / FY_SECOND;
     limiter->resets_at = FY_NEVER;
     limiter->least = limiter->limit;
   }
@@ -116,7 +147,7 @@ static fy_time window_next(struct fy_limiter *limiter, fy_time now) {
     return limiter->resets_at;
   }
   /* Nobody knows until when: one goes and asks. */
-  return limiter->in_flight ? FY_NEVER : now;
+  return uncounted(limiter) ? FY_NEVER : now;
 }
 
 static fy_time later(fy_time a, fy_time b) {
@@ -135,13 +166,15 @@ static void hold(struct fy_limiter *limiter, double seconds, fy_time now) {
 }
 
 /* A reset may be a window's end, rounded anew by each answer; or the moment
- * when a bucket is full again, which each request moves. Of answers in any
- * order the latest one is right in both; and where it is later by more than
- * rounding, and more is left, there is a new window. */
-static void note_window(struct fy_limiter *limiter,
+ * when a bucket is full again, which each request moves. Of what requests that
+ * left in any order are told, the latest is right in both. Where one that left
+ * after all that told something is told of more than was left, and of another
+ * end, there is a new window. */
+static void note_window(struct fy_limiter *limiter, int64_t second,
                         const struct fy_rate_facts *facts, fy_time now) {
   fy_time before = limiter->resets_at;
   fy_time at = FY_NEVER;
+  int is_more = facts->remaining > limiter->least;
   int is_new = isnan(limiter->least);
 
   if (facts->reset >= 0 && facts->reset <= LONGEST) {
@@ -149,16 +182,21 @@ static void note_window(struct fy_limiter *limiter,
   }
   if (at == FY_NEVER) {
     is_new |= limiter->in_flight == 0;
-  } else if (before != FY_NEVER && at - before > ROUNDING &&
-             facts->remaining > limiter->least) {
+  } else if (before != FY_NEVER && at - before > ROUNDING && is_more) {
+    if (second <= limiter->told) {
+      return; /* it may be older than what is known */
+    }
     is_new = 1;
     limiter->window++;
   }
   if (before == FY_NEVER || limiter->in_flight == 0 || at > before) {
     limiter->resets_at = at;
   }
-  if (is_new || facts->remaining < limiter->least) {
+  if (is_new || !is_more) {
     limiter->least = facts->remaining;
+  }
+  if (second > limiter->told) {
+    limiter->told = second;
   }
   limiter->limit = facts->limit;
 }
@@ -171,6 +209,7 @@ void fy_limiter_init(struct fy_limiter *limiter,
   limiter->plan = *plan;
   limiter->full_at = now;
   limiter->hour = now / HOUR;
+  limiter->second = limiter->told = now / FY_SECOND;
   limiter->limit = limiter->least = NAN;
   limiter->resets_at = FY_NEVER;
 }
@@ -211,29 +250,41 @@ fy_time fy_limiter_hold(struct fy_limiter *limiter, fy_time now) {
   return at == FY_NEVER || at < now ? 0 : at - now;
 }
 
-uint32_t fy_limiter_sent(struct fy_limiter *limiter, fy_time now) {
+struct fy_limit_mark fy_limiter_sent(struct fy_limiter *limiter, fy_time now) {
   turn_hours(limiter, now);
+  turn_seconds(limiter, now);
   turn_window(limiter, now);
   limiter->hours[limiter->hour % FY_LIMIT_SLOTS]++;
   limiter->today++;
+  limiter->seconds[limiter->second % FY_LIMIT_SECONDS]++;
   limiter->in_flight++;
   if (limiter->plan.mode == FY_LIMIT_PLAN) {
     limiter->full_at = later(limiter->full_at, now) + interval(&limiter->plan);
   }
-  return limiter->window;
+  return (struct fy_limit_mark){limiter->window, limiter->second};
+}
+
+static void land(struct fy_limiter *limiter, int64_t second, fy_time now) {
+  uint32_t *slot = &limiter->seconds[second % FY_LIMIT_SECONDS];
+
+  turn_seconds(limiter, now);
+  if (limiter->second - second < FY_LIMIT_SECONDS && *slot) {
+    --*slot;
+  }
+  if (limiter->in_flight) {
+    limiter->in_flight--;
+  }
 }
 
 /* One whose answer tells nothing may have been counted after all that did; so
  * may one of the window before. */
-void fy_limiter_heard(struct fy_limiter *limiter, uint32_t window,
+void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
                       const struct fy_rate_facts *facts, fy_time now) {
-  if (limiter->in_flight) {
-    limiter->in_flight--;
-  }
+  land(limiter, mark.second, now);
   turn_window(limiter, now);
-  if (facts && !isnan(facts->remaining) && window == limiter->window) {
-    note_window(limiter, facts, now);
-  } else {
+  if (facts && !isnan(facts->remaining) && mark.window == limiter->window) {
+    note_window(limiter, mark.second, facts, now);
+  } else if (may_be_uncounted(limiter, mark.second)) {
     limiter->least--;
   }
   if (facts && facts->tokens_remaining < 1) {

@@ -24,7 +24,16 @@ struct fy_limit_plan {
   uint32_t per_day;    /* the most in any 24 hours; 0: no such limit */
 };
 
-enum { FY_LIMIT_SLOTS = 25 }; /* hours of which the last 24 are part */
+enum {
+  FY_LIMIT_SLOTS = 25,   /* hours of which the last 24 are part */
+  FY_LIMIT_SECONDS = 128 /* what is in flight for longer, the server counted */
+};
+
+/* When a request left. */
+struct fy_limit_mark {
+  uint32_t window;
+  int64_t second;
+};
 
 /* A bucket that holds burst - per_minute, at least one, and is filled evenly:
  * so at most `burst` leave in any 60 seconds. Kept as the moment from which on
@@ -43,6 +52,9 @@ struct fy_limiter {
   uint32_t window;    /* which one it is */
   fy_time held_until; /* by Retry-After; 0: it does not hold */
   uint32_t in_flight; /* sent, and not heard of */
+  uint32_t seconds[FY_LIMIT_SECONDS]; /* the same by the second it was sent */
+  int64_t second;                     /* the latest of them */
+  int64_t told; /* the second in which the latest that told was sent */
 };
 
 /* The plan of a name, "standard" or "premium" (API facts, auth.md 5): 1, or 0
@@ -64,12 +76,12 @@ fy_time fy_limiter_next(struct fy_limiter *limiter, fy_time now);
  * not at all. The bucket is none: it lets one after the other go. */
 fy_time fy_limiter_hold(struct fy_limiter *limiter, fy_time now);
 
-/* One leaves, whether it may or not. In which window, for the next one. */
-uint32_t fy_limiter_sent(struct fy_limiter *limiter, fy_time now);
+/* One leaves, whether it may or not. */
+struct fy_limit_mark fy_limiter_sent(struct fy_limiter *limiter, fy_time now);
 
-/* What was heard of one that had left in `window`: an answer, or that none
- * comes (`facts` NULL). */
-void fy_limiter_heard(struct fy_limiter *limiter, uint32_t window,
+/* What was heard of one that had left at `mark`: an answer, or that none comes
+ * (`facts` NULL). */
+void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
                       const struct fy_rate_facts *facts, fy_time now);
 
 /* How many the server would still take in this window; NAN: not known. */
