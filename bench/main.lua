@@ -286,16 +286,20 @@ local function streams()
   for _, width in ipairs { 1, 10, 100, 1000, 4000 } do
     local all = rounds(function()
       local plain = events("raw", width, EVENTS)
+      local hop = events("hop", width, EVENTS)
       local ours = events("freddy", width, EVENTS)
+      local frames = events("frames", width, EVENTS)
       return {
-        ratio = ours[1] / plain[1], us = ours[1] / EVENTS * 1e6,
+        ratio = ours[1] / plain[1], hop = ours[1] / hop[1],
+        frames = frames[1] / plain[1], us = ours[1] / EVENTS * 1e6,
         raw_us = plain[1] / EVENTS * 1e6, p50 = ours[3], p99 = ours[4],
         raw_p50 = plain[3], raw_p99 = plain[4],
       }
     end)
     line(("freddy.h, %d streams, CPU / raw"):format(width), "%.2f x",
-      all.ratio, "<= 1.5", ("%.1f us an event; raw %.1f"):format(all.us,
-        all.raw_us))
+      all.ratio, "<= 1.5", ("%.1f us an event; raw %.1f; %.2f x raw hop")
+        :format(all.us, all.raw_us, all.hop))
+    line("the same, taken 60 times a second", "%.2f x", all.frames, "<= 1.5")
     line("the same, p99 from sent to taken, us", "%.0f", all.p99, "<= 1000",
       ("p50 %.0f; raw %.0f and %.0f"):format(all.p50, all.raw_p50,
         all.raw_p99))

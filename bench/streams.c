@@ -2,7 +2,11 @@
 /* What an event of an event stream costs, and how late it is:
  *
  *   streams raw N E             libcurl: socket_action and epoll, one thread
- *   streams freddy N E          freddy.h
+ *   streams hop N E             the same on a thread of its own, which hands
+ *                               the events to another: what any client with an
+ *                               engine must pay
+ *   streams freddy N E          freddy.h, by a thread that waits for them
+ *   streams frames N E          and by one that looks 60 times a second
  *   streams run N E PROGRAM...  any program, which gets the port, N and E
  *   streams flood 1 E PROGRAM...  the same, all events at once
  *
@@ -14,6 +18,7 @@
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -212,15 +217,52 @@ static int on_timer(CURLM *multi, long ms, void *context) {
   return 0;
 }
 
+struct text {
+  char data[32];
+};
+
+/* Between the two threads of a hop. */
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t filled;
+  int is_used;
+  long first, last;
+  struct text ring[1024];
+} hop = {.lock = PTHREAD_MUTEX_INITIALIZER,
+         .filled = PTHREAD_COND_INITIALIZER};
+
+static void hop_put(const struct text *text) {
+  pthread_mutex_lock(&hop.lock);
+  hop.ring[hop.last++ % 1024] = *text;
+  pthread_mutex_unlock(&hop.lock);
+  pthread_cond_signal(&hop.filled);
+}
+
+static void hop_take(void) {
+  struct text text;
+
+  pthread_mutex_lock(&hop.lock);
+  while (hop.first == hop.last) {
+    pthread_cond_wait(&hop.filled, &hop.lock);
+  }
+  text = hop.ring[hop.first++ % 1024];
+  pthread_mutex_unlock(&hop.lock);
+  note(text.data);
+}
+
 /* Each event is a write of its own here: that is all the parsing there is. */
 static size_t on_data(char *data, size_t one, size_t size, void *context) {
-  char text[32];
+  struct text text;
 
   (void)context;
   if (size > 6 + sizeof(text)) {
-    memcpy(text, data + 6, sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
-    note(text);
+    memcpy(text.data, data + 6, sizeof(text) - 1);
+    text.data[sizeof(text) - 1] = '\0';
+    if (hop.is_used) {
+      hop_put(&text);
+    } else {
+      note(text.data);
+    }
   }
   return one * size;
 }
@@ -245,9 +287,16 @@ static int turn(struct loop *loop) {
   return running;
 }
 
+static void *turn_on(void *loop) {
+  while (turn(loop)) {
+  }
+  return NULL;
+}
+
 static void run_raw(unsigned port, long streams, long events) {
   struct loop loop = {.multi = curl_multi_init(), .due = -1};
   struct bench bench;
+  pthread_t thread;
   char url[64];
 
   snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
@@ -264,12 +313,15 @@ static void run_raw(unsigned port, long streams, long events) {
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
     curl_multi_add_handle(loop.multi, easy);
   }
+  if (hop.is_used && pthread_create(&thread, NULL, turn_on, &loop)) {
+    bench_die("no thread");
+  }
   while (late.count == 0) {
-    turn(&loop);
+    hop.is_used ? hop_take() : (void)turn(&loop);
   }
   bench_begin(&bench);
   while (late.count < events) {
-    turn(&loop);
+    hop.is_used ? hop_take() : (void)turn(&loop);
   }
   bench_end(&bench);
   print_result(&bench, events);
@@ -287,7 +339,16 @@ static void take_all(freddy_inbox *inbox) {
   }
 }
 
-static void run_freddy(unsigned port, long streams, long events) {
+static void await(freddy_inbox *inbox, int frames) {
+  if (frames) {
+    usleep(16667);
+  } else {
+    freddy_inbox_wait(inbox, 1);
+  }
+  take_all(inbox);
+}
+
+static void run_freddy(unsigned port, long streams, long events, int frames) {
   freddy_options options = {.api_key = "benchmark-key",
                             .max_in_flight = MAX_STREAMS};
   freddy_request req = {.path = "/", .events = 1};
@@ -310,13 +371,11 @@ static void run_freddy(unsigned port, long streams, long events) {
     }
   }
   while (late.count == 0) {
-    freddy_inbox_wait(inbox, 1);
-    take_all(inbox);
+    await(inbox, frames);
   }
   bench_begin(&bench);
   while (late.count < events) {
-    freddy_inbox_wait(inbox, 1);
-    take_all(inbox);
+    await(inbox, frames);
   }
   bench_end(&bench);
   print_result(&bench, events);
@@ -364,10 +423,13 @@ int main(int argc, char **argv) {
   late.room = events + 1;
   late.list = calloc((size_t)late.room, sizeof(*late.list));
   curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (strcmp(argv[1], "raw") == 0) {
+  hop.is_used = strcmp(argv[1], "hop") == 0;
+  if (hop.is_used || strcmp(argv[1], "raw") == 0) {
     run_raw(port, streams, events);
   } else if (strcmp(argv[1], "freddy") == 0) {
-    run_freddy(port, streams, events);
+    run_freddy(port, streams, events, 0);
+  } else if (strcmp(argv[1], "frames") == 0) {
+    run_freddy(port, streams, events, 1);
   } else {
     return run_program(port, argv);
   }
