@@ -13,6 +13,7 @@ local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
 local session_file = require "freddy.session_file"
+local store = require "freddy.store"
 local task = require "freddy.task"
 
 local client -- loaded by freddy.new: half of the library, and of its weight
@@ -56,8 +57,8 @@ local freddy = {
 ---@field buffer? integer bytes of a stream that wait before the transfer
 ---  pauses; default 1 MiB
 ---@field http_version? "2"|"1.1" default "2", where the server offers it
----@field store? freddy.SessionFile keeps the session: see
----  freddy.session_file
+---@field store? freddy.SessionFile|freddy.SharedDict keeps the session: see
+---  freddy.session_file and freddy.store
 ---@field json? { encode: function, decode: function } another JSON codec, such
 ---  as `require "cjson"`
 
@@ -94,6 +95,9 @@ end
 ---@param path string
 ---@return freddy.SessionFile
 freddy.session_file = session_file.new
+
+--- Stores of sessions that nginx workers share: `shared_dict(name, key?)`.
+freddy.store = store
 
 --- As assert, with an error table as message, on every Lua: the assert of 5.1
 --- and 5.2 takes only strings. Raises the error itself; on PUC Lua 5.1, whose

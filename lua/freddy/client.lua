@@ -19,6 +19,7 @@ local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
 local send = require "freddy.send"
 local settings = require "freddy.settings"
+local shared_session = require "freddy.shared_session"
 local stream = require "freddy.stream"
 local task = require "freddy.task"
 
@@ -240,6 +241,17 @@ local function on_event(entry, event, a, b, c, d)
   end
 end
 
+-- Each worker would renew a session for itself, and with the first rotation
+-- end it for all the others.
+local function refuse_lonely(self)
+  local is_one_of_many = scheduler.host().is_one_of_many
+  if is_one_of_many and not (self.store or self.exchanges or self.is_renewing)
+      and is_one_of_many() and self.core:credential() == "session" then
+    return errors.new("auth", { reason = "needs_store",
+      message = "every worker would renew this session for itself" })
+  end
+end
+
 -- Post the request; it becomes the entry that is waited for.
 local function start(self, who, entry, hold)
   local ok, err = request.add_key(self, entry)
@@ -256,6 +268,10 @@ local function start(self, who, entry, hold)
   box, err = scheduler.inbox()
   if not box then
     return nil, err
+  end
+  err = refuse_lonely(self)
+  if err then
+    return nil, masked(self, errors.complete(err, entry))
   end
   if self.listening then -- it may have been another process's
     listener.ensure(self)
@@ -549,6 +565,10 @@ end
 ---@return freddy.Error? err
 function client.new(given)
   given = given == nil and {} or given
+  if type(given) == "table" and shared_session.is_store(given.store) then
+    settings.check(given)
+    given = shared_session.adapt(given, client.new)
+  end
   local opts, err = settings.read(given)
   if not opts then
     return nil, err
@@ -565,7 +585,7 @@ function client.new(given)
     on_token = given.on_token, token_provider = given.token_provider,
     on_retry = given.on_retry, observed = observe.new(given),
     store = given.store,
-    keep_warm = given.keep_warm,
+    keep_warm = given.keep_warm, exchanges = given.auth == "bearer",
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
     redact = function(text)

@@ -330,6 +330,11 @@ return {
   { kind = "queue_full", again = "any",
     meaning = "too many requests are waiting already",
     hint = "wait for some of them before starting more" },
+  { kind = "auth", reason = "needs_store",
+    meaning = "a session in several nginx workers that share no store: "
+      .. "nothing was sent",
+    hint = 'give store = freddy.store.shared_dict("name"), or a '
+      .. "freddy.session_file" },
   { kind = "queue_full", reason = "host", again = "any",
     meaning = "nginx starts no timer more in this worker: nothing was sent",
     hint = "raise lua_max_pending_timers and lua_max_running_timers" },

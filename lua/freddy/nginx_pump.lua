@@ -64,12 +64,14 @@ end
 local function drain(self)
   local step, limit = self.work.step, now() + SLICE
   self.turns = self.turns + 1
+  self.work.flush()
   while step() do
     if now() >= limit then
       ngx.sleep(0)
       self.turns, limit = self.turns + 1, now() + SLICE
     end
   end
+  self.work.flush()
 end
 
 -- A light thread that has ended stays in memory until its parent asks.

@@ -434,6 +434,9 @@ local pump = {
   step = step,
   inbox = scheduler.inbox,
   timer = scheduler.timer,
+  flush = function()
+    scheduler.flush()
+  end,
   busy = busy,
   kept = function()
     return scheduler.keeps_warm()

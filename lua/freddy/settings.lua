@@ -174,14 +174,20 @@ function settings.exit_wait(given)
   return given.exit_wait or DEFAULT_EXIT_WAIT
 end
 
+--- Check the options of freddy.new.
+---@param given table
+function settings.check(given)
+  options.check("freddy.new", given, options.client)
+  check_credentials(given)
+end
+
 --- Read the options of freddy.new, and the environment where they name no
 --- credential.
 ---@param given table
 ---@return table? opts as the core wants them
 ---@return freddy.Error? err missing_credentials
 function settings.read(given)
-  options.check("freddy.new", given, options.client)
-  check_credentials(given)
+  settings.check(given)
   local opts, err = core_options(given)
   if not opts then
     return nil, err

@@ -46,6 +46,7 @@
 ---@field engage? fun(pump: freddy.Pump, who: string): boolean?, string?
 ---@field start? fun(fn: function, ...): boolean?
 ---@field cancel_on_abort? fun(who: string, entry: table)
+---@field is_one_of_many? fun(): boolean other processes run the same program
 ---@field drains? boolean a program may end as soon as a call has returned
 ---@field report? fun(text: string)
 
@@ -55,6 +56,7 @@
 ---@field serve fun(budget: number?): boolean
 ---@field inbox fun(): freddy.core.Inbox?, freddy.Error?
 ---@field timer fun(entry: table, seconds: number): boolean?, freddy.Error?
+---@field flush fun() report failures that nobody has asked for
 ---@field busy fun(): boolean whether calls are open, or tasks
 ---@field kept fun(): boolean whether events may come all the same
 

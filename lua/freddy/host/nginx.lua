@@ -64,9 +64,8 @@ function nginx.wake(entry)
   end
 end
 
-function nginx.give_way() -- a stream that is always ready must let others go
-  ngx.sleep(0)
-end
+-- Others have their turn beside a stream that is always ready.
+function nginx.give_way() ngx.sleep(0) end
 
 function nginx.start(fn, ...)
   return YIELDS[get_phase()] and pump.spawn(fn, ...)
@@ -93,8 +92,8 @@ function nginx.cancel_on_abort(who, entry)
   calls[entry] = true
 end
 
-function nginx.report(text)
-  ngx.log(ngx.ERR, text)
-end
+function nginx.is_one_of_many() return ngx.worker.count() > 1 end
+
+function nginx.report(text) ngx.log(ngx.ERR, text) end
 
 return nginx

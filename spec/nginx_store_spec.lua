@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+--- A session that the workers of an nginx share.
+
+local freddy = require "freddy"
+local helper = require "spec.helper"
+local nginx_util = require "spec.nginx_util"
+
+if not nginx_util.can_run(it, pending) then
+  return
+end
+
+local INIT = [[
+  lua_shared_dict freddy 1m;
+  lua_shared_dict seen 1m;
+  init_by_lua_block {
+    freddy = require "freddy"
+    client = assert(freddy.new {
+      base_url = "@BASE@", ca_file = "@CA@", REFRESH
+    })
+  }
+]]
+
+local LOCATIONS = [[
+  location = /models {
+    content_by_lua_block {
+      ngx.shared.seen:incr("worker " .. ngx.worker.id(), 1, 0)
+      local models, err = client.models:list()
+      ngx.say(models and "listed" or err.reason)
+    }
+  }
+  location = /error {
+    content_by_lua_block {
+      local models, err = client.models:list()
+      ngx.say(models and "listed" or tostring(err))
+    }
+  }
+  location = /workers {
+    content_by_lua_block {
+      ngx.say(#ngx.shared.seen:get_keys())
+    }
+  }
+  location = /claimed {
+    content_by_lua_block { -- by one that died
+      assert(ngx.shared.freddy:set("freddy:claim", "gone", 2))
+      ngx.say "claimed"
+    }
+  }
+]]
+
+local function start(refresh)
+  return nginx_util.start {
+    workers = 4, http = INIT:gsub("REFRESH", function() return refresh end),
+    server = LOCATIONS,
+  }
+end
+
+local function with_dict()
+  local session = helper.session()
+  return start(("refresh_token = %q, store = freddy.store.shared_dict %q")
+    :format(session.refresh_token, "freddy"))
+end
+
+-- Bodies of so many requests at once, by how often each came.
+local function burst(server, count)
+  local paths, seen = {}, {}
+  for i = 1, count do
+    paths[i] = "/models"
+  end
+  for _, body in ipairs(server:get_all(paths)) do
+    seen[body] = (seen[body] or 0) + 1
+  end
+  return seen
+end
+
+before_each(function()
+  helper.reset()
+end)
+
+describe("a session of four workers", function()
+  it("without a store is refused at its first use", function()
+    local server = start(("refresh_token = %q"):format(
+      helper.session().refresh_token))
+    finally(function()
+      server:stop()
+    end)
+    local body = server:get "/error"
+    assert.truthy(body:find("every worker would renew", 1, true), body)
+    assert.truthy(body:find("freddy.store.shared_dict", 1, true), body)
+    assert.equal(0, helper.counters().auth.refresh.calls)
+  end)
+
+  it("is renewed once for a thousand requests", function()
+    local server = with_dict()
+    finally(function()
+      server:stop()
+    end)
+    assert.same({ ["listed\n"] = 1000 }, burst(server, 1000))
+    assert.equal("4\n", (server:get "/workers"))
+    assert.equal(1, helper.counters().auth.refresh.calls)
+    server:reload() -- what the dict has outlives the workers
+    assert.same({ ["listed\n"] = 50 }, burst(server, 50))
+    assert.equal(1, helper.counters().auth.refresh.calls)
+  end)
+
+  it("waits for a claim of one that died no longer than it lives", function()
+    local server = with_dict()
+    finally(function()
+      server:stop()
+    end)
+    server:get "/claimed"
+    assert.same({ ["listed\n"] = 20 }, burst(server, 20))
+    assert.equal(1, helper.counters().auth.refresh.calls)
+  end)
+end)
+
+describe("freddy.store.shared_dict", function()
+  it("is for nginx", function()
+    assert.has_error(function()
+      freddy.store.shared_dict "freddy"
+    end)
+  end)
+end)
