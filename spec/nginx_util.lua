@@ -153,18 +153,24 @@ function Server:configure()
   text = text:gsub("@(%u+)@", {
     BASE = helper.base_url, CA = self.dir .. "/ca.pem",
     KEY = helper.api_key, HOSTILE = helper.hostile_url,
+    LISTEN = "127.0.0.1:" .. self.second,
   })
   write(self.dir .. "/nginx.conf", text)
 end
 
 local function nginx_command(self, more)
-  return ("cd / && nginx -p %s/ -e error.log -c nginx.conf %s </dev/null")
-    :format(quote(self.dir), more or "")
+  local words = {}
+  for name, value in pairs(self.given.environment or {}) do
+    words[#words + 1] = name .. "=" .. quote(value)
+  end
+  return ("cd / && %s nginx -p %s/ -e error.log -c nginx.conf %s"):format(
+    table.concat(words, " "), quote(self.dir), (more or "") .. " </dev/null")
 end
 
 --- Start one. `given`: http and server, pieces of its configuration in which
 --- @BASE@, @CA@, @KEY@ and @HOSTILE@ are the test servers'; workers (1),
---- main, level; tls, a folder with a certificate, and tls_server.
+--- main, level; tls, a folder with a certificate, and tls_server; files, more
+--- Lua files; environment. Pieces may have @LISTEN@: another port, `second`.
 function nginx_util.start(given)
   local dir = sh("mktemp -d"):gsub("%s+$", "")
   local self = setmetatable({ dir = dir, given = given }, Server)
@@ -175,8 +181,13 @@ function nginx_util.start(given)
     :format(quote(dir), quote(helper.top .. "/lua"),
       quote(helper.build .. "/luajit/freddy/core.so"), quote(helper.ca_file)))
   assert(status == 0, out)
+  for _, file in ipairs(given.files or {}) do
+    sh(("cp %s %s && chmod a+r %s/lua/*"):format(quote(file),
+      quote(dir .. "/lua"), quote(dir)))
+  end
   for _ = 1, 10 do
     self.port, self.tls_port = free_port(), free_port()
+    self.second = free_port()
     self:configure()
     out, status = sh(nginx_command(self))
     if status == 0 or not out:find "Address already in use" then
@@ -202,11 +213,12 @@ function Server:get(path)
   return body, status, head
 end
 
---- Send a GET. Its connection.
-function Server:begin(path)
-  local conn = assert(socket.connect("127.0.0.1", self.port))
+--- Send a GET. Its connection. To HTTP/1.0 nginx answers in one piece.
+function Server:begin(path, port, version)
+  local conn = assert(socket.connect("127.0.0.1", port or self.port))
   conn:settimeout(60)
-  assert(conn:send("GET " .. path .. " HTTP/1.0\r\n\r\n"))
+  assert(conn:send("GET " .. path .. " HTTP/" .. (version or "1.0")
+    .. "\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
   return conn
 end
 
