@@ -365,6 +365,30 @@ describe("a stream that does not end well", function()
     assert.equal("Oh.", err.message)
   end)
 
+  it("is too large, where an event is larger than max_event", function()
+    client = make { max_event = 1000 }
+    told { pieces = { "a", ("x"):rep(2000) } }
+    local _, err = open():finish()
+    assert.equal("too_large", err.kind)
+    assert.equal("event", err.reason)
+    assert.equal("a", err.partial.text)
+  end)
+
+  it("masks secrets in what had come", function()
+    local half = math.floor(#helper.api_key / 2)
+    told { pieces = { helper.api_key:sub(1, half),
+      helper.api_key:sub(half + 1) }, error = { at = "content" },
+      server_tools = { { name = "x", result = helper.api_key } } }
+    local _, err = open(nil, { keep_events = true }):finish()
+    assert.equal("***", err.partial.text)
+    assert.equal("***", err.partial.blocks[2].result)
+    assert.truthy(#err.partial.events > 4)
+    for _, event in ipairs(err.partial.events) do
+      assert.is_nil(event.data:find(helper.api_key, 1, true))
+      assert.is_nil(event.json)
+    end
+  end)
+
   it("masks secrets in an error", function()
     told { error = { at = "content", code = "X",
       message = "bad key " .. helper.api_key } }
@@ -699,6 +723,29 @@ describe("a stream in a task", function()
     assert.equal("cancelled", err.kind)
     helper.control { release = "go" }
     assert.equal("You said: Hi", freddy.assert(stream:finish()).text)
+  end)
+
+  it("ends for its reader, when another cancels it", function()
+    told { pauses = { after = 1, hold = "never" } }
+    local stream = open()
+    assert(stream:read())
+    local task = freddy.spawn(function()
+      return stream:read()
+    end)
+    stream:cancel()
+    local _, err = task:wait(20)
+    assert.equal("cancelled", err.kind)
+    assert.equal("You ", err.partial.text)
+  end)
+
+  it("ends, when its client is closed", function()
+    told { pauses = { after = 1, hold = "never" } }
+    local stream = open()
+    assert(stream:read())
+    client:close()
+    local _, err = stream:finish()
+    assert.equal("closed", err.kind)
+    assert.equal("You ", err.partial.text)
   end)
 
   it("many at once, each its own", function()

@@ -449,7 +449,7 @@ typedef struct freddy_event {
   int attempt;
   double delay;
   const freddy_error *cause;
-  int status;
+  int status; /* also of a FREDDY_FAILURE: the one that it would have been */
 } freddy_event;
 
 /* Take the next event. Round-robin over the calls, so that a busy stream

@@ -8,6 +8,7 @@ local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local pull = require "freddy.pull"
+local response = require "freddy.response"
 local stream = require "freddy.stream"
 
 local answer_stream = {}
@@ -31,9 +32,21 @@ local open = setmetatable({}, { __mode = "k" })
 
 -- --- How it ends ---------------------------------------------------------
 
+-- What had come: no secret may be in an error, whatever the server said.
+local function partial(self)
+  local got = self.assembler:result()
+  for i, event in ipairs(got.events or {}) do
+    got.events[i] = {
+      event = event.event, class = event.class, id = event.id,
+      data = event.data,
+    }
+  end
+  return response.redact_data(got, self.redact)
+end
+
 local function fail(self, err)
   if not self.err then
-    err.partial = self.assembler:result()
+    err.partial = partial(self)
     if err.kind == "cut" and err.details and err.details.cause then
       err.details.resume, err.details.cause = err.details.cause, nil
     end

@@ -153,6 +153,9 @@ local client = {}
 ---@field save_to? string the file that gets the body of a 2xx answer
 ---@field stream? boolean "head" and "data" events as they come
 ---@field events? boolean the answer is an event stream: call:events takes them
+---@field turn? boolean with events: those of an answer of a model
+---@field thread? string with turn: by which it can be resumed
+---@field no_resume? boolean with turn
 ---@field http1? boolean HTTP/1.1, whatever the client's
 ---@field http2? boolean HTTP/2 where it is offered, whatever the client's
 ---@field pull? boolean with stream: what comes is taken by call:take; "ready"
@@ -404,7 +407,8 @@ function call:take() end
 --- table `list`; an error leaves there what it has got so far.
 ---@param list table
 ---@param class table their metatable
----@return table? first { event =, data =, id =, retry = }; nil as for call:take
+---@return table? first { event =, data =, id =, retry = }, of a turn also
+---  class, status (of an error) and tool; nil as for call:take
 function call:events(list, class) end
 
 --- What is known of a streamed answer after "head".
