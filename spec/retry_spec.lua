@@ -677,6 +677,86 @@ it("total runs over all attempts", function()
   assert.equal("cut", err.details.last.kind)
 end)
 
+-- --- A server as they are ------------------------------------------------
+
+describe("against the emulator", function()
+  local emulated, heard
+
+  before_each(function()
+    helper.reset()
+    heard = {}
+    emulated = helper.client { retries = 6, rate_limit = false,
+      on_retry = function(event)
+        heard[#heard + 1] = event
+      end }
+  end)
+
+  after_each(function()
+    emulated:close()
+  end)
+
+  it("a server that is down for a second is waited for", function()
+    helper.control { fail = { status = 503, seconds = 1,
+      retry_after = "seconds" } }
+    local _, res = emulated.models:list()
+    assert.equal(200, res.status)
+    assert.equal(res.attempts, #heard + 1)
+    assert.is_true(#heard >= 1 and #heard <= 6)
+  end)
+
+  for form, most in pairs {
+    [0] = 0.5, ["past-date"] = 0.5, inf = 0.5, empty = 0.5, none = 0.5,
+  } do
+    it(("Retry-After %s is waited for"):format(form), function()
+      helper.control { fail = { status = 429, times = 1,
+        retry_after = form } }
+      local _, res = emulated.models:list()
+      assert.equal(2, res.attempts)
+      assert.is_true(heard[1].delay >= 0 and heard[1].delay <= most)
+      assert.equal("rate_limited", heard[1].cause.kind)
+    end)
+  end
+
+  for _, form in ipairs { "absurd-date", "digits", 61 } do
+    it(("Retry-After %s is not"):format(form), function()
+      helper.control { fail = { status = 429, times = 1,
+        retry_after = form } }
+      local _, err = emulated.models:list()
+      assert.equal("rate_limited", err.kind)
+      assert.equal(1, err.attempts)
+      assert.is_true(err.retry_after >= 61)
+    end)
+  end
+
+  for _, version in ipairs { "1.1", "2" } do
+    it("an answer that breaks off is repeated, over HTTP/" .. version,
+      function()
+        local one = helper.client { retries = 1, http_version = version }
+        for _, how in ipairs { "lost", "cut", "reset" } do
+          helper.control { fail = { path = "/v1/models", [how] = true,
+            times = 1 } }
+          local _, res = one.models:list()
+          assert.equal(200, res.status)
+          assert.equal(2, res.attempts)
+        end
+        one:close()
+      end)
+  end
+
+  it("a renewal and repeats come to one request", function()
+    local session = helper.session()
+    local client_of_it = helper.client { retries = 3, token = session.token,
+      refresh_token = session.refresh_token }
+    helper.control { revoke = { access = true } }
+    helper.control { fail = { path = "/v1/models", status = 503, times = 1,
+      after = 1 } }
+    local _, res = client_of_it.models:list()
+    assert.equal(200, res.status)
+    assert.equal(3, res.attempts) -- 401, 503, 200
+    client_of_it:close()
+  end)
+end)
+
 -- --- The budget ----------------------------------------------------------
 
 describe("a server that is down", function()

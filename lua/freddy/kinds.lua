@@ -109,8 +109,9 @@ return {
   { kind = "protocol", reason = "bad_chunk",
     meaning = "the chunks of the answer are wrong",
     hint = "look at the server, or at a proxy on the way" },
-  { kind = "protocol", reason = "bad_http2",
-    meaning = "the answer, or else the request, breaks the rules of HTTP/2",
+  { kind = "protocol", reason = "bad_http2", again = "safe",
+    meaning = "the answer, or else the request, breaks the rules of HTTP/2; "
+      .. "nginx says so, too, of an answer that it cuts",
     hint = "look at the server, or try http_version = \"1.1\"" },
   { kind = "protocol", reason = "bad_encoding",
     meaning = "a Content-Encoding or Transfer-Encoding nobody asked for",

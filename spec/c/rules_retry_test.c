@@ -61,6 +61,7 @@ static const struct {
     {"stalled", FREDDY_ETIMEOUT, "stall", 1, 200, IDEMPOTENT},
     {"no event", FREDDY_ETIMEOUT, "event", 1, 200, NOBODY},
     {"no HTTP", FREDDY_EPROTOCOL, "bad_chunk", 1, 200, NOBODY},
+    {"an HTTP/2 stream", FREDDY_EPROTOCOL, "bad_http2", 1, 200, IDEMPOTENT},
     {"too large", FREDDY_ETOO_LARGE, "body", 1, 200, NOBODY},
     {"not saved", FREDDY_EBODY, "save_failed", 1, 200, NOBODY},
     {"a redirect", FREDDY_EREDIRECT, "too_many", 1, 302, NOBODY},

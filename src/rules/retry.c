@@ -53,6 +53,8 @@ static enum whom by_failure(const struct fy_retry *seen) {
                                                                 : NOBODY;
   case FREDDY_ETLS:
     return strcmp(reason, "handshake_cut") == 0 ? ANYBODY : NOBODY;
+  case FREDDY_EPROTOCOL: /* so a server may call a stream that it cuts */
+    return strcmp(reason, "bad_http2") == 0 ? IDEMPOTENT : NOBODY;
   case FREDDY_ECUT:
     return IDEMPOTENT;
   case FREDDY_ETIMEOUT:
