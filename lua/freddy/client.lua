@@ -113,7 +113,13 @@ local function success(self, entry, res, is_json)
   elseif was_saved(entry, res) then
     res.body, res.saved = nil, res.saved or 0
     return res
-  elseif not is_json or not response.has_body(entry.method, res.status) then
+  elseif not response.has_body(entry.method, res.status) then
+    return res
+  elseif not is_json then
+    if entry.wants_json and res.body ~= "" then
+      return nil, spoiled(self, entry, res, "not_json",
+        "the answer is not JSON")
+    end
     return res
   end
   local value, message = decode(self, entry, res)
@@ -216,9 +222,11 @@ local function finish(self, entry)
     return ended(self, entry, nil,
       errors.new("forked", { sent = true }, entry))
   end
-  local res, err = result(self, entry)
-  entry.call:free() -- a body may be large, and the collector cannot see it
-  return ended(self, entry, res, err)
+  local res, err = ended(self, entry, result(self, entry))
+  -- A body may be large, and the collector cannot see it. From now on the
+  -- redactor may not know what only this call carried.
+  entry.call:free()
+  return res, err
 end
 
 -- --- Requests ------------------------------------------------------------
@@ -337,9 +345,11 @@ local function await(self, entry)
   return entry.open(self, entry, finish)
 end
 
--- `more` are fields of the core's request that no user can give.
-local function perform(self, who, method, path, given, more)
+-- `more` are fields of the core's request that no user can give; `wants_json`:
+-- an answer with another body is an error.
+local function perform(self, who, method, path, given, more, wants_json)
   local entry = request.build(self, who, method, path, given)
+  entry.wants_json = wants_json
   if more then
     request.add(entry, more)
   end
@@ -551,8 +561,7 @@ end
 -- --- Making one ----------------------------------------------------------
 
 local fetch = endpoint.fetch {
-  perform = perform, masked = masked, spoiled = spoiled,
-  redactor = redactor, credential_of = credential_of,
+  perform = perform, redactor = redactor, credential_of = credential_of,
 }
 local classes = {}
 for i, group in ipairs(api.groups) do

@@ -24,19 +24,15 @@ local function fetch_stream(parts, client, who, method, path, given)
 end
 
 local function fetch_whole(parts, client, who, method, path, given)
-  local res, err = parts.perform(client, who, method, path, given)
+  local res, err = parts.perform(client, who, method, path, given, nil, true)
   if not res then
     return nil, err
   elseif given and given.stream then
     return res, res
   elseif res.data ~= nil then
     return res.data, res
-  elseif res.body == "" or res.saved then
-    return true, res
   end
-  return nil, parts.masked(client, parts.spoiled(client,
-    { method = method, path = path }, res, "not_json",
-    "the answer is not JSON"))
+  return true, res -- there is no body
 end
 
 local function fetch_answer(parts, client, who, method, path, given)
