@@ -34,26 +34,27 @@ static int serve_busy(int fd, const struct loop_request *req) {
 
 static const char stream_head[] =
     "Content-Type: text/event-stream\r\nX-Key: unit-key-0123456789abcdef\r\n";
-static const char begun[] =
-    "id: 1\ndata: {\"event\":\"response.created\",\"thread_id\":\"t\"}\n\n";
-static const char rest[] =
-    "id: 2\ndata: {\"event\":\"response.block\",\"block\":{\"type\":"
-    "\"tool_call\",\"id\":\"a\"}}\n\ndata: [DONE]\n\n";
+#define BEGUN \
+  "id: 1\ndata: {\"event\":\"response.created\",\"thread_id\":\"t\"}\n\n"
+#define REST                                                                \
+  "id: 2\ndata: {\"event\":\"response.content_delta\",\"delta\":\"x\"}\n\n" \
+  "id: 3\ndata: {\"event\":\"response.block\",\"block\":{\"type\":"         \
+  "\"tool_call\",\"id\":\"a\"}}\n\ndata: [DONE]\n\n"
 static const char refused[] =
     "data: {\"event\":\"response.processing\"}\n\n"
     "data: {\"event\":\"response.error\",\"code\":\"TOKEN_EXPIRED\"}\n\n";
 
 /* The question of a turn, or the rest of its answer. */
 static int serve_turn(int fd, const struct loop_request *req) {
-  const char *text = begun;
+  const char *text = BEGUN;
 
   if (strcmp(req->path, "/turn/t/stream?last_event_id=1") == 0) {
-    text = rest;
+    text = REST;
   } else if (strcmp(req->path, "/session") == 0 &&
              !strstr(req->head, "Authorization: Bearer new\r\n")) {
     text = refused;
   } else if (strcmp(req->path, "/session") == 0) {
-    text = rest;
+    text = BEGUN REST;
   }
   return loop_answer(fd, 200, stream_head, text) == 0;
 }
