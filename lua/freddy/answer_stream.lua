@@ -56,10 +56,12 @@ local function fail(self, err)
   return nil, self.err
 end
 
--- The events that follow say nothing.
+-- The events that follow say nothing. The call comes last: while it lives,
+-- secrets that it carried are known.
 local function stop(self, err)
+  local _, why = fail(self, err)
   self.inner:cancel()
-  return fail(self, err)
+  return nil, why
 end
 
 local function server_failed(self, event)
