@@ -58,7 +58,11 @@ paths["GET /control/answers"] = function(args)
 end
 
 paths["GET /control/streams"] = function()
-  return streams.whole
+  local list = {}
+  for name, body in pairs(streams.whole) do
+    list[name] = text.base64(body)
+  end
+  return list
 end
 
 paths["GET /control/scenarios"] = function(args, self)
