@@ -193,6 +193,10 @@ local REFUSED = {
   ["a negative life"] = '{"access_token":"' .. LONG .. '","expires_in":-1}',
   ["a life in words"] = '{"access_token":"' .. LONG
     .. '","expires_in":"soon"}',
+  ["a life that is true"] = '{"access_token":"' .. LONG
+    .. '","expires_in":true}',
+  ["no life in digits"] = '{"access_token":"' .. LONG
+    .. '","expires_in":"0"}',
   ["a refresh token with a blank"] = '{"access_token":"' .. LONG
     .. '","refresh_token":"a b"}',
   ["a token that has run out"] = '{"access_token":"'
