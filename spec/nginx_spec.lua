@@ -153,6 +153,17 @@ setup(function()
           ngx.say(asked, " ", res == nil and err.message)
         }
       }
+      location = /endless {
+        lua_check_client_abort on;
+        content_by_lua_block {
+          local events = assert(hostile:stream("/s/sse-endless?kind=events"
+            .. "&mb=4096", { cancel_on_abort = true }))
+          repeat
+            ngx.shared.said:set("endless", "begun")
+          until not events:next()
+          ngx.shared.said:set("endless", "left")
+        }
+      }
       location = /stream {
         content_by_lua_block {
           local res = assert(hostile:get("/s/drip?of=length&step=7",
@@ -254,6 +265,24 @@ describe("the phase of nginx", function()
       }
       assert.equal(1, #log, phase)
     end
+  end)
+end)
+
+describe("a handler that reads a fast stream", function()
+  it("lets others have their turn", function()
+    local conn = server:begin "/endless"
+    helper.eventually(function()
+      return said "endless" == "begun"
+    end)
+    for _ = 1, 20 do
+      assert.equal("pong\n", (server:get "/ping"))
+    end
+    -- It was at it all the time.
+    assert.equal("begun", said "endless")
+    conn:close()
+    helper.eventually(function()
+      return said "endless" == "left"
+    end)
   end)
 end)
 
