@@ -96,7 +96,8 @@ end
 ---@return freddy.SessionFile
 freddy.session_file = session_file.new
 
---- Stores of sessions that nginx workers share: `shared_dict(name, key?)`.
+--- Stores of sessions that nginx workers share, `shared_dict(name, key?)`, or
+--- machines, `redis { host =, port =, key =, password =, timeout = }`.
 freddy.store = store
 
 --- As assert, with an error table as message, on every Lua: the assert of 5.1

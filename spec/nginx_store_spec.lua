@@ -4,6 +4,7 @@
 local freddy = require "freddy"
 local helper = require "spec.helper"
 local nginx_util = require "spec.nginx_util"
+local socket = require "socket"
 
 if not nginx_util.can_run(it, pending) then
   return
@@ -110,6 +111,57 @@ describe("a session of four workers", function()
     server:get "/claimed"
     assert.same({ ["listed\n"] = 20 }, burst(server, 20))
     assert.equal(1, helper.counters().auth.refresh.calls)
+  end)
+end)
+
+local REDIS = "command -v redis-server || command -v redis-check-rdb"
+local MODULE = "ls /usr/share/lua/5.1/nginx/redis.lua "
+  .. "/usr/share/lua/5.1/resty/redis.lua 2>/dev/null | grep ."
+
+-- A server of our own; redis-check-rdb is the same program by another name.
+local function start_redis(port)
+  local pid = nginx_util.sh(("bash -c '(exec -a redis-server $(%s) --port %d "
+    .. "--bind 127.0.0.1 --save \"\" --appendonly no) >/dev/null 2>&1 "
+    .. "& echo $!'"):format(REDIS, port)):match "%d+"
+  helper.eventually(function()
+    local conn = socket.connect("127.0.0.1", port)
+    return conn and conn:close()
+  end)
+  return pid
+end
+
+describe("two instances of nginx over one Redis", function()
+  it("renew once; without it each goes on alone, and says so", function()
+    if select(2, nginx_util.sh(REDIS)) ~= 0
+        or select(2, nginx_util.sh(MODULE)) ~= 0 then
+      return pending "redis or lua-resty-redis is not installed"
+    end
+    local port = nginx_util.free_port()
+    local pid = start_redis(port)
+    local session = helper.session { expires_in = 600 }
+    local given = ("refresh_token = %q, store = freddy.store.redis { "
+      .. "port = %d }"):format(session.refresh_token, port)
+    local one, other = start(given), start(given)
+    assert.same({ ["listed\n"] = 100 }, burst(one, 100))
+    assert.same({ ["listed\n"] = 100 }, burst(other, 100))
+    assert.equal(1, helper.counters().auth.refresh.calls)
+    nginx_util.sh("kill " .. pid)
+    helper.eventually(function()
+      return not socket.connect("127.0.0.1", port)
+    end)
+    assert.same({ ["listed\n"] = 50 }, burst(one, 50))
+    other:stop()
+    local alone = nginx_util.start {
+      http = INIT:gsub("REFRESH", function()
+        return ("refresh_token = %q, store = freddy.store.redis { port = %d }")
+          :format(helper.session().refresh_token, port)
+      end), server = LOCATIONS,
+    }
+    assert.same({ ["listed\n"] = 20 }, burst(alone, 20))
+    local log = alone:stop()
+    one:stop()
+    local _, count = log:gsub("this process goes on alone", "")
+    assert.equal(1, count, log)
   end)
 end)
 

@@ -133,6 +133,8 @@ local function free_port()
   return port
 end
 
+nginx_util.free_port = free_port
+
 function Server:configure()
   local given = self.given
   local words = {

@@ -503,6 +503,16 @@ describe("a function of the module", function()
     raises('freddy.use: the host "nginx" cannot be used: this is no nginx',
       function() freddy.use("nginx") end)
     raises("freddy.use: the name of a host", function() freddy.use(5) end)
+    raises("freddy.store.redis: a table expected",
+      function() freddy.store.redis("host") end)
+    raises('freddy.store.redis: unknown option "hots" (did you mean "host"?)',
+      function() freddy.store.redis { hots = "a" } end)
+    raises('freddy.store.redis: option "port" must be a number',
+      function() freddy.store.redis { port = "6379" } end)
+    raises("freddy.store.shared_dict: a name expected",
+      function() freddy.store.shared_dict() end)
+    raises("freddy.store.shared_dict: nginx has no `lua_shared_dict none`",
+      function() freddy.store.shared_dict "none" end)
     raises("freddy.use: the name of a host", function() freddy.use({}) end)
     local task = freddy.spawn(noop)
     raises("task:wait: timeout must be", function() task:wait("1") end)

@@ -45,14 +45,27 @@ local function seed(given)
   }
 end
 
--- What the store has; what the client was made with when it has nothing.
+-- The store cannot be reached: go on alone, and say so once.
+local function lose(self, why)
+  if not self.lost then
+    self.lost = true
+    task.report(errors.new("auth", { reason = "store_failed",
+      message = "the store cannot be reached (" .. tostring(why)
+        .. "): this process goes on alone" }))
+  end
+end
+
+-- What the store has; what this process has, or was made with, when it has
+-- nothing or cannot be reached.
 local function load(self)
   local text, why = self.store:load()
-  if text == nil then
-    return nil, why or "the store cannot be reached"
-  end
   local record = text and core.json_decode(text)
-  return type(record) == "table" and record or seed(self.given)
+  if text == nil then
+    lose(self, why)
+  else
+    self.lost = false
+  end
+  return type(record) == "table" and record or self.own or seed(self.given)
 end
 
 local function seconds_left(record)
@@ -107,25 +120,22 @@ local function renew(self, record)
 end
 
 local function save(self, record)
+  self.own = record
   local ok, why = self.store:save(assert(core.json_encode(record)))
   if not ok then
-    task.report(errors.new("auth", { reason = "store_failed",
-      message = "the store did not keep the new tokens: " .. tostring(why) }))
+    lose(self, why)
   end
 end
 
 -- With the claim in hand: somebody may have been faster all the same.
 local function renew_claimed(self, why)
-  local record, err = load(self)
-  if not record then
-    return nil, err
-  elseif record.over then
+  local record = load(self)
+  if record.over then
     return over()
   elseif is_news(self, why, record) then
     return hand_out(self, record)
   end
-  local new
-  new, err = renew(self, record)
+  local new, err = renew(self, record)
   if new then
     save(self, new)
     return hand_out(self, new)
@@ -138,24 +148,25 @@ end
 local function provide(self, why)
   local deadline = core.now() + PATIENCE
   repeat
-    local record, err = load(self)
-    if not record then
-      return nil, err
-    elseif record.over then
+    local record = load(self)
+    if record.over then
       return over()
     elseif is_news(self, why, record) then
       return hand_out(self, record)
     end
     local answer, detail = self.store:claim(CLAIM)
-    if answer == "go" then
+    if answer ~= "wait" then
+      if answer ~= "go" then
+        lose(self, detail)
+      end
       local ok, tokens, problem = task.pcall(renew_claimed, self, why)
-      self.store:release(detail)
+      if answer == "go" then
+        self.store:release(detail)
+      end
       if not ok then
         error(tokens, 0)
       end
       return tokens, problem
-    elseif answer ~= "wait" then
-      return nil, detail or "the store cannot be reached"
     end
     task.sleep(detail)
   until core.now() > deadline

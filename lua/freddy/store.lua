@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
---- Stores for sessions that nginx workers share. See shared_session.lua for
---- what a store is.
+--- Stores for sessions that nginx workers, or machines, share. See
+--- shared_session.lua for what a store is.
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
 
@@ -75,6 +75,116 @@ function store.shared_dict(name, key)
   end
   return setmetatable({ dict = dict, name = name, key = key or DEFAULT_KEY },
     Dict)
+end
+
+-- --- Redis ---------------------------------------------------------------
+
+--- A key of a Redis server, for workers on many machines.
+---@class freddy.Redis
+local Redis = { __name = "freddy.store.redis" }
+Redis.__index = Redis
+
+local RELEASE = 'if redis.call("get", KEYS[1]) == ARGV[1] then '
+  .. 'return redis.call("del", KEYS[1]) end return 0'
+
+-- Debian gives it a name of its own.
+local function find_redis()
+  local ok, redis = pcall(require, "resty.redis")
+  if not ok then
+    ok, redis = pcall(require, "nginx.redis")
+  end
+  if not ok then
+    misuse.raise("freddy.store.redis: lua-resty-redis is not installed "
+      .. "(Debian: lua-nginx-redis)")
+  end
+  return redis
+end
+
+-- Call `fn` with a connection. What it returns, or nil and why.
+local function with_redis(self, fn)
+  local client = self.redis:new()
+  client:set_timeout(self.timeout * 1000)
+  local ok, why = client:connect(self.host, self.port)
+  if ok and self.password and client:get_reused_times() == 0 then
+    ok, why = client:auth(self.password)
+  end
+  if not ok then
+    return nil, why
+  end
+  local value
+  value, why = fn(client)
+  if value == nil then
+    client:close()
+    return nil, why or "redis gave no answer"
+  end
+  client:set_keepalive(60000, 8)
+  return value ~= rawget(_G, "ngx").null and value
+end
+
+function Redis:load()
+  return with_redis(self, function(client)
+    return client:get(self.key)
+  end)
+end
+
+function Redis:claim(ttl)
+  local mark = core.random(16)
+  local ok, why = with_redis(self, function(client)
+    return client:set(self.key .. ":claim", mark, "NX", "PX", ttl * 1000)
+  end)
+  if ok then
+    return "go", mark
+  elseif ok == false then
+    return "wait", LOOK
+  end
+  return nil, why
+end
+
+function Redis:save(text)
+  return with_redis(self, function(client)
+    return client:set(self.key, text)
+  end)
+end
+
+function Redis:release(mark)
+  with_redis(self, function(client)
+    return client:eval(RELEASE, 1, self.key .. ":claim", mark)
+  end)
+end
+
+function Redis:__tostring()
+  return ("freddy.store.redis: %s:%d, %s"):format(self.host, self.port,
+    self.key)
+end
+
+local REDIS = { host = "string", port = "number", key = "string",
+  password = "string", timeout = "number" }
+
+--- A Redis server, for the option `store` of freddy.new, inside nginx. Needs
+--- lua-resty-redis (Debian: lua-nginx-redis). Raises on misuse; asks nobody.
+---@param given { host: string?, port: integer?, key: string?,
+---  password: string?, timeout: number? } default 127.0.0.1, 6379, "freddy",
+---  none, 1 second
+---@return freddy.Redis
+function store.redis(given)
+  given = given or {}
+  if type(given) ~= "table" then
+    misuse.raise("freddy.store.redis: a table expected (got %s)",
+      misuse.type_of(given))
+  end
+  for name, value in pairs(given) do
+    if not REDIS[name] then
+      misuse.raise("freddy.store.redis: unknown option %q%s", tostring(name),
+        misuse.suggest(name, REDIS))
+    elseif type(value) ~= REDIS[name] then
+      misuse.raise("freddy.store.redis: option %q must be a %s (got %s)",
+        name, REDIS[name], misuse.type_of(value))
+    end
+  end
+  return setmetatable({ redis = find_redis(),
+    host = given.host or "127.0.0.1",
+    port = given.port or 6379, key = given.key or DEFAULT_KEY,
+    password = given.password, timeout = given.timeout or 1 }, Redis)
 end
 
 return store
