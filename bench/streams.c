@@ -324,6 +324,9 @@ static void run_raw(unsigned port, long streams, long events) {
     hop.is_used ? hop_take() : (void)turn(&loop);
   }
   bench_end(&bench);
+  if (hop.is_used) { /* it is still in libcurl, which must not be unloaded */
+    pthread_join(thread, NULL);
+  }
   print_result(&bench, events);
 }
 
