@@ -38,7 +38,9 @@ local freddy = {
 ---  to loopback addresses only
 ---@field key_header? string default api-key; newer servers want X-API-Key
 ---@field timeout? number|false|table seconds in all (default 600), or
----  { connect = 10, first_byte = 120, stall = 90, total = 600 }; false: none
+---  { connect = 10, first_byte = 120, stall = 90, event = 300,
+---  total = 600 }; false: none. `event` is for event streams, for which
+---  `total` is off
 ---@field headers? table sent with every request: a map, or an array of
 ---  { name, value }
 ---@field user_agent? string default freddy/VERSION
@@ -55,7 +57,9 @@ local freddy = {
 ---@field client_key? string its key, not encrypted: a PEM file or PEM text
 ---@field max_body? integer bytes of an answer at most; default 64 MiB
 ---@field buffer? integer bytes of a stream that wait before the transfer
----  pauses; default 1 MiB
+---  pauses; default 1 MiB. Of events, beyond the first one
+---@field max_event? integer bytes of a line or an event of an event stream;
+---  default 16 MiB
 ---@field http_version? "2"|"1.1" default "2", where the server offers it
 ---@field store? freddy.SessionFile|freddy.SharedDict keeps the session: see
 ---  freddy.session_file and freddy.store
