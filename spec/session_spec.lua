@@ -486,6 +486,40 @@ describe("no secret of a session", function()
     hides(client.auth:status(), secrets)
   end)
 
+  it("stands in what on_event and on_log hear, nor where any process "
+      .. "looks", function()
+    local heard = {}
+    local function hear(...)
+      heard[#heard + 1] = { ... }
+    end
+    local client = make { auth = "none", on_event = hear, on_log = hear }
+    local secrets = { password = helper.password }
+    local challenge = assert(client.auth:login {
+      email_or_username = helper.email, password = helper.password })
+    assert.is_nil(client.auth:verify { email_key = challenge.email_key,
+      verification_code = 1000 })
+    assert(client.auth:verify { email_key = challenge.email_key,
+      verification_code = 4821 })
+    local _, err = client:get("/v1/leak?status=400&where=body")
+    secrets.tail = helper.counters().last.tail -- of the access token
+    assert.equal("invalid", err.kind)
+    assert.is_true(client.auth:refresh())
+    right(client)
+    secrets["new tail"] = helper.counters().last.tail
+    helper.control { fail = { path = REFRESH, status = 401 } }
+    assert.is_nil(client.auth:refresh())
+    client.auth:logout()
+    assert(#heard > 10)
+    hides(heard, secrets)
+    for _, name in ipairs { "environ", "cmdline" } do
+      local file = assert(io.open("/proc/self/" .. name, "rb"))
+      local text = file:read "*a"
+      file:close()
+      assert.is_nil(text:find(secrets.tail, 1, true))
+      assert.is_nil(text:find(secrets["new tail"], 1, true))
+    end
+  end)
+
   it("stands in an answer that repeats the key", function()
     local client = exchange()
     helper.control { fail = { path = "/v1/echo", status = 400,
