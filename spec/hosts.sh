@@ -97,6 +97,10 @@ else
       run luajit "neovim, left in $way" env FY_WAY=$way nvim --headless \
         -u NONE -i NONE -n -c "luafile $hosts/neovim_ends.lua"
     done
+    run luajit examples/neovim env FREDDY_BASE_URL="$FY_TEST_BASE_URL" \
+      FREDDY_CA_FILE="$FY_TEST_CA_FILE" FREDDY_API_KEY="$FY_TEST_API_KEY" \
+      nvim --headless -u NONE -i NONE -n \
+      -c "luafile $hosts/neovim_example.lua" -c 'cq!'
   else
     skip "neovim: not installed"
   fi

@@ -297,6 +297,7 @@ function scheduler.complete(entry)
     entry:on_done()
   elseif entry.task then
     push_ready(entry.task)
+    scheduler.nudge() -- it may be outside of any step
   else
     local wake = hosts.current().wake
     if wake then
