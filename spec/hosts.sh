@@ -8,6 +8,9 @@ top=$(cd "$(dirname "$0")/.." && pwd -P)
 cd "$top" || exit 1
 build=${BUILD:-build}
 hosts=spec/hosts
+# For those who read the environment, as a person would have it.
+freddy="FREDDY_BASE_URL=$FY_TEST_BASE_URL FREDDY_CA_FILE=$FY_TEST_CA_FILE
+  FREDDY_API_KEY=$FY_TEST_API_KEY"
 passed=0
 failed=0
 skipped=0
@@ -50,13 +53,17 @@ run() {
   failed=$((failed + bad))
 }
 
-# each HOST MODULE: HOST.lua on every Lua that has the module.
+# each HOST MODULE: HOST.lua, and what its page shows, on every Lua that has
+# the module.
+# shellcheck disable=SC2086
 each() {
   found=
   for lua in ${FOUND_LUAS:-lua5.4}; do
     "$lua" -e "require '$2'" >/dev/null 2>&1 || continue
     found=1
     run "$lua" "$1 on $lua" "$lua" "$hosts/$1.lua"
+    run "$lua" "docs/hosts/$1.md on $lua" env $freddy "$lua" \
+      "$hosts/snippets.lua" "docs/hosts/$1.md"
   done
   [ -n "$found" ] || skip "$1: no Lua here has the module $2"
 }
@@ -97,10 +104,9 @@ else
       run luajit "neovim, left in $way" env FY_WAY=$way nvim --headless \
         -u NONE -i NONE -n -c "luafile $hosts/neovim_ends.lua"
     done
-    run luajit examples/neovim env FREDDY_BASE_URL="$FY_TEST_BASE_URL" \
-      FREDDY_CA_FILE="$FY_TEST_CA_FILE" FREDDY_API_KEY="$FY_TEST_API_KEY" \
-      nvim --headless -u NONE -i NONE -n \
-      -c "luafile $hosts/neovim_example.lua" -c 'cq!'
+    # shellcheck disable=SC2086
+    run luajit examples/neovim env $freddy nvim --headless -u NONE -i NONE \
+      -n -c "luafile $hosts/neovim_example.lua" -c 'cq!'
   else
     skip "neovim: not installed"
   fi

@@ -23,7 +23,8 @@ local function environment()
 end
 
 local files = { "README.md", "docs/errors.md", "docs/requests.md",
-  "docs/streams.md", "docs/time-retry-rate.md", "docs/observability.md" }
+  "docs/streams.md", "docs/time-retry-rate.md", "docs/observability.md",
+  "docs/hosts/loop.md", "docs/hosts/neovim.md" }
 
 for _, file in ipairs(files) do
   describe(file, function()
