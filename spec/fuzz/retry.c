@@ -18,8 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const methods[] = {"GET", "PUT", "POST", "PATCH"};
 static const char *const reasons[] = {
-    "",      "connect", "first_byte", "stall",
-    "total", "proxy",   "event",      "proxy_unreachable"};
+    "",      "connect",   "first_byte", "stall",
+    "total", "proxy",     "event",      "proxy_unreachable",
+    "wait",  "bad_http2", "bad_chunk",  "handshake_cut"};
 
 /* The next line as a text of its own; NULL when there is none. */
 static const char *next_line(const char **at, size_t *left, char *room) {
@@ -92,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                            .repeats = data[3] * 64,
                            .unasked = data[1] >> 6,
                            .failure = (freddy_code)(data[4] % 20),
-                           .reason = reasons[data[5] % 8],
+                           .reason = reasons[data[5] % 12],
                            .status = 400 + data[6]};
   seen.retry_after = ask(&at, &left);
   seen.quota = fy_retry_is_quota(at, left);
