@@ -118,6 +118,19 @@ describe("on_event", function()
     assert.equal("connect", events[6].err.kind)
   end)
 
+  it("hears of a stream's end, and of one that is cancelled", function()
+    local stream = assert(client_of():stream "/v1/drip?sse=1&chunks=2&ms=1")
+    assert.equal("request", names())
+    while stream:next() do end
+    assert.equal("request response", names())
+    stream = assert(client:stream "/v1/drip?sse=1&chunks=1000&ms=50")
+    stream:cancel()
+    stream:cancel()
+    assert.equal("request response request failure", names())
+    assert.equal("cancelled", events[4].err.kind)
+    check_fields()
+  end)
+
   it("hears of renewals, and of those that failed", function()
     client_of { auth = "bearer", api_key = helper.api_key, retries = 0 }
     assert(client:get "/v1/echo")

@@ -203,6 +203,19 @@ describe("a rate limit", function()
       assert.equal("total", err.reason)
     end)
 
+  it("is first come, first served, over all who share it", function()
+    local plan = { per_minute = 1500 }
+    local one = client_of { rate_limit = plan, api_key = "in-line" }
+    local two = client_of { rate_limit = plan, api_key = "in-line" }
+    local out, expected = {}, {}
+    for n = 1, 12 do -- a crowd of one, then one of the other
+      send(n <= 6 and one or two, n, out)
+      expected[n] = n
+    end
+    wait_for(out, 12)
+    assert.same(expected, arrivals())
+  end)
+
   it("follows the credential", function()
     local client = client_of { rate_limit = SLOW }
     assert(client:get "/v1/open?n=1")

@@ -8,6 +8,7 @@
 --- Its on_event and on_done are those below, or call them.
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
+local observe = require "freddy.observe"
 local scheduler = require "freddy.scheduler"
 
 local pull = {}
@@ -141,6 +142,9 @@ function pull.cancel(self)
     self.entry.done = true
     scheduler.drop(self.entry)
     pull.wake(self.entry)
+    if self.entry.observed then
+      observe.ended(self.client, self.entry, nil, self.err)
+    end
   end
 end
 
