@@ -670,12 +670,14 @@ describe("a stream whose token is refused", function()
   end)
 
   it("when it would go on, goes on with a new one", function()
-    told { cut = { { events = 3 }, {} },
-      pauses = { after = 1, hold = "revoked" } }
+    told { cut = { { events = 3 }, {} } }
+    helper.control { delay = { hold = "revoked",
+      path = "/v1/model/response/thrd_mine/stream" } }
     client = session()
-    local stream = open()
+    local stream = open(ask("Hi", { thread_id = "thrd_mine" }))
     assert.equal("You ", (stream:read()))
-    helper.control { revoke = { access = true }, release = "revoked" }
+    helper.control { revoke = { access = true } }
+    helper.control { release = "revoked" }
     assert.equal("You said: Hi", freddy.assert(stream:finish()).text)
     assert.equal(1, helper.counters().auth.refresh.calls)
   end)
