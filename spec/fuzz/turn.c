@@ -41,8 +41,11 @@ static char kind_of(const json_t *value) {
 static void check_members(const struct fy_sse_event *event) {
   static const char *const names[] = {"event", "thread_id", "id", "block"};
   struct fy_member members[4];
+  /* Jansson passes over a NUL behind a number, which JSON does not allow. */
   json_t *parsed =
-      json_loadb(event->data, event->data_size, JSON_ALLOW_NUL, NULL);
+      memchr(event->data, 0, event->data_size)
+          ? NULL
+          : json_loadb(event->data, event->data_size, JSON_ALLOW_NUL, NULL);
   char text[64];
   int i, found;
 
