@@ -716,7 +716,8 @@ typedef struct freddy_listener {
  *
  * FREDDY_NEED_TOKEN comes when a client made with `provider` needs a token,
  * to its first listener that provides; when no answer comes within
- * timeouts.auth, or no listener is there, that is a failure.
+ * timeouts.auth, or no listener is there, that is a failure. (A request of
+ * this very client that needs the token waits for it, too.)
  *
  * FREDDY_NOT_KEPT comes when the store of freddy_options could not take what a
  * renewal brought or freddy_client_set_session gave: that is in memory only,
