@@ -15,6 +15,7 @@ local now, co_running = core.now, coroutine.running
 local exiting = ngx.worker.exiting
 
 local SLICE = 0.001        -- seconds of events before others have their turn
+local PAUSE = 0.001        -- for them; of 0 stock nginx complains in its log
 local LINGER = 1           -- seconds without a call
 local POLL = 0.002         -- seconds between looks without a connection
 local FOREVER = 2147483647 -- milliseconds: nginx counts no further
@@ -31,6 +32,8 @@ local MAX_SPAWNED = 200
 ---@field co? thread
 ---@field linger? table entry of the timer that lets it end
 local current
+
+pump.PAUSE = PAUSE
 
 -- --- The connection to the engine ----------------------------------------
 
@@ -67,7 +70,7 @@ local function drain(self)
   self.work.flush()
   while step() do
     if now() >= limit then
-      ngx.sleep(0)
+      ngx.sleep(PAUSE)
       self.turns, limit = self.turns + 1, now() + SLICE
     end
   end

@@ -65,7 +65,7 @@ function nginx.wake(entry)
 end
 
 -- Others have their turn beside a stream that is always ready.
-function nginx.give_way() ngx.sleep(0) end
+function nginx.give_way() ngx.sleep(pump.PAUSE) end
 
 function nginx.start(fn, ...)
   return YIELDS[get_phase()] and pump.spawn(fn, ...)
