@@ -360,6 +360,22 @@ local function stalled()
     "<= 16", "beyond freddy's own two")
 end
 
+local function frames()
+  local seconds = os.getenv("BENCH_FRAMES") or 30
+  title(("A game of 60 frames a second, for %s s: streams, renewals, TLS "
+    .. "connects, a resolver that hangs, 10,000 tasks due at once"):format(
+    seconds))
+  local all = numbers({ LUA, "bench/frames.lua", BASE, HANDSHAKES, CA,
+    seconds }, "LD_PRELOAD=" .. quote(PRELOAD) .. " ")
+  line("freddy.poll(0.002), p99 ms", "%.3f", all[3], "<= 3",
+    ("%d polls: p50 %.3f, max %.3f; %.2f %% over 3 ms"):format(all[1],
+      all[2], all[4], all[5]))
+  line("  a loop of 2 ms that does nothing is late, p99 ms", "%.3f", all[9],
+    nil, ("max %.3f"):format(all[10]))
+  line("what was begun and did not come", "%d", all[7], "<= 0",
+    ("the burst took %d frames; %d renewals"):format(all[6], all[8]))
+end
+
 local function limits()
   title "Time limits of 0.2 s: how far from that they fire, at the most"
   local pipe = assert(io.popen(quote(BIN .. "/timeouts")))
@@ -411,6 +427,7 @@ json()
 uploads()
 streams()
 stalled()
+frames()
 limits()
 others()
 dofile "bench/front.lua"(title, rounds, line)
