@@ -244,11 +244,11 @@ static void attempt(struct model *model, struct caller *caller) {
   fy_time now = caller->due;
   fy_time delay = FY_NEVER;
   int later = now >= (GOOD + DOWN + SOON) * FY_SECOND;
-  uint32_t window = fy_limiter_sent(&client->limiter, now);
+  struct fy_limit_mark mark = fy_limiter_sent(&client->limiter, now);
   int refused = limit(model, client, now, &facts);
   int right = serve(model, now) && !refused;
 
-  fy_limiter_heard(&client->limiter, window, &facts, now);
+  fy_limiter_heard(&client->limiter, mark, &facts, now);
   model->answers += later;
   if (right) {
     fy_retry_budget_give(&client->budget);
