@@ -22,7 +22,7 @@ local function start(http, more)
     server = more, files = { helper.top .. "/examples/nginx/relay.lua" },
     environment = {
       FREDDY_API_KEY = helper.api_key, FREDDY_BASE_URL = helper.base_url,
-      FREDDY_CA_FILE = helper.ca_file,
+      FREDDY_CA_FILE = "@CA@", -- a copy that the workers' user may read
       FREDDY_REFRESH_TOKEN = helper.session().refresh_token,
     },
   }

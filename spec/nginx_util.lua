@@ -163,7 +163,8 @@ end
 local function nginx_command(self, more)
   local words = {}
   for name, value in pairs(self.given.environment or {}) do
-    words[#words + 1] = name .. "=" .. quote(value)
+    words[#words + 1] = name .. "="
+      .. quote((value:gsub("@CA@", self.dir .. "/ca.pem")))
   end
   return ("cd / && %s nginx -p %s/ -e error.log -c nginx.conf %s"):format(
     table.concat(words, " "), quote(self.dir), (more or "") .. " </dev/null")
