@@ -91,6 +91,8 @@ for lua in ${FOUND_LUAS:-lua5.4}; do
   ${MAKE:-make} -s --no-print-directory LUA="$lua" FLAVOUR="${FLAVOUR-}" \
     "$engine" || failed=$((failed + 1))
   run "$lua" "examples/engine with $lua" "$engine" "$hosts/engine.lua"
+  run "$lua" "examples/engine with $lua, quit" env FY_WAY=quit "$engine" \
+    "$hosts/engine.lua"
 done
 
 # These two bring a LuaJIT of their own.
