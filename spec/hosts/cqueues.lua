@@ -30,4 +30,30 @@ controller:wrap(function()
 end)
 assert(controller:loop()) -- ends by itself when nobody waits
 ticks:print()
+
+-- A controller that nobody steps keeps nobody else.
+local function two_controllers()
+  local client = freddy.assert(freddy.new {
+    base_url = host.env "BASE_URL", ca_file = host.env "CA_FILE",
+    api_key = host.env "API_KEY",
+  })
+  local first, second, got = cqueues.new(), cqueues.new(), {}
+  first:wrap(function()
+    got.first = freddy.assert(client:get("/v1/delay/200")).status
+  end)
+  second:wrap(function()
+    got.second = freddy.assert(client:get("/v1/delay/10")).status
+  end)
+  assert(first:step(0))
+  assert(second:loop())
+  assert(got.second == 200 and not got.first, "the second waited")
+  assert(first:loop())
+  assert(got.first == 200, "the first was not served")
+end
+
+local ok, problem = pcall(two_controllers)
+results[#results + 1] = {
+  name = "serves each controller by itself", ok = ok,
+  message = tostring(problem),
+}
 os.exit(cases.report(host, results) and 0 or 1)

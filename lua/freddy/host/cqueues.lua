@@ -12,7 +12,7 @@ local BLOCKED = "nothing can wait here but the coroutines that a controller "
 
 local inbox = { events = "r" } -- what a controller watches
 local busy = false             -- tasks or callbacks are left
-local waiting = setmetatable({}, { __mode = "k" }) -- entries
+local waiting = setmetatable({}, { __mode = "kv" }) -- entry -> controller
 local serving = setmetatable({}, { __mode = "k" }) -- controller -> condition
 local pump
 
@@ -24,45 +24,50 @@ function host.blocked()
   return not (controller and is_native) and BLOCKED or nil
 end
 
-local function is_needed()
-  return busy or next(waiting) ~= nil
+-- By those of one controller: another one may never be stepped again.
+local function is_needed(controller)
+  for _, its in pairs(waiting) do
+    if its == controller then
+      return true
+    end
+  end
+  return busy
 end
 
 -- Those who serve look whether they still have to.
 local function look()
-  if not is_needed() then
-    for _, changed in pairs(serving) do
+  for controller, changed in pairs(serving) do
+    if not is_needed(controller) then
       changed:signal()
     end
   end
 end
 
-local function serve(controller, changed)
-  while is_needed() do
+local function serve(changed)
+  local ok, problem = true, nil
+  while ok and is_needed(cqueues.running()) do
     cqueues.poll(inbox, changed)
-    local ok, problem = pcall(pump.serve, BUDGET)
-    if not ok then
-      serving[controller] = nil
-      error(problem, 0)
-    end
+    ok, problem = pcall(pump.serve, BUDGET)
   end
-  serving[controller] = nil
+  serving[cqueues.running()] = nil
+  if not ok then
+    error(problem, 0)
+  end
 end
 
--- Each controller has one, for no controller may wait for another to run.
 local function start()
   local controller = cqueues.running()
   if controller and not serving[controller] then
     local changed = condition.new()
     serving[controller] = changed
-    controller:wrap(serve, controller, changed)
+    controller:wrap(serve, changed)
   end
 end
 
 function host.wait(entry)
   local done = condition.new()
   entry.done_condition = done
-  waiting[entry] = true
+  waiting[entry] = cqueues.running()
   start()
   repeat
     done:wait()
