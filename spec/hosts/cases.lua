@@ -171,24 +171,22 @@ end)
 
 case("lets others go on while a stream is always ready", function(t)
   local client = t:client()
-  local over, turns, before_end = false, 0, nil
+  local over, answers = false, 0
   t.start(function()
     while not over and client:get("/v1/models") do
-      turns = turns + 1
+      answers = answers + 1
     end
   end)
   local stream = freddy.assert(client:stream(
-    "/v1/events?count=20000&batch=1000&size=64"))
+    "/v1/events?count=1000000&batch=1000&size=64"))
   local count = 0
-  while stream:next() do
+  while answers < 3 and stream:next() do
     count = count + 1
-    if count == 19000 then
-      before_end = turns
-    end
   end
   over = true
-  t:equal(20000, count, "events")
-  t:equal(true, before_end > 0, "answers meanwhile")
+  stream:cancel()
+  t:equal(true, answers >= 3, "answers before the end of the stream")
+  t:equal(true, count > 0, "events meanwhile")
 end)
 
 case("ends a stream: by cancel, a cut, a close", function(t)
