@@ -62,12 +62,55 @@ static int serve_rest(int fd, const struct loop_request *req) {
              "", "no") == 0;
 }
 
+#define TOKENS "{\"access_token\":\"new\",\"refresh_token\":\"more\"}"
+#define NOTE "id: 1\ndata: {\"event\":\"response.processing\"}\n\n"
+
+#define REFUSAL                                              \
+  "data: {\"event\":\"response.error\",\"error\":{\"code\":" \
+  "\"TOKEN_EXPIRED\"}}\n\n"
+
+/* So much that it cannot be held back; then, well behind it, the refusal. */
+static int stream_long(int fd) {
+  static char text[200000];
+
+  memset(text, ' ', sizeof(text));
+  memcpy(text, NOTE, sizeof(NOTE) - 3);
+  memcpy(text + sizeof(text) / 2, "\n\n", 2);
+  memcpy(text + sizeof(text) - sizeof(REFUSAL) - 1, "\n" REFUSAL,
+         sizeof(REFUSAL) + 1);
+  return stream(fd, "", text);
+}
+
+/* By a session: the token "old" is refused within the stream. */
+static int serve_session(int fd, const struct loop_request *req) {
+  const char *path = req->path;
+
+  if (strcmp(path, "/v1/auth/refresh") == 0) {
+    return loop_answer(fd, 200, "Content-Type: application/json\r\n",
+                       TOKENS) == 0;
+  }
+  if (strcmp(path, "/session/noted") == 0) {
+    return stream(fd, "", NOTE);
+  }
+  if (strcmp(path, "/session/begun") == 0) {
+    return stream(fd, "", CREATED("a"));
+  }
+  if (strcmp(path, "/session/long") == 0) {
+    return stream_long(fd);
+  }
+  return stream(fd, "",
+                strstr(req->head, "Bearer old") ? REFUSAL : DELTA("2") DONE);
+}
+
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
   const char *path = req->path;
 
   (void)server;
   (void)nth;
+  if (strncmp(path, "/session", 8) == 0 || strncmp(path, "/v1", 3) == 0) {
+    return serve_session(fd, req);
+  }
   if (strstr(path, "/stream")) {
     return serve_rest(fd, req);
   }
@@ -239,6 +282,41 @@ static void test_json(struct rig *rig) {
   freddy_call_free(call);
 }
 
+/* What a session's stream is held back for, until it is no 401 for sure, is
+ * told before it goes on; and one that goes on may be refused by an event. */
+static void test_session(struct rig *rig) {
+  static const struct {
+    const char *path, *token, *trace;
+    int requests;
+  } rows[] = {
+      {"/session/noted", "good",
+       "response.processing n;response.content_delta c;", 2},
+      {"/session/begun", "old", "response.created n;response.content_delta c;",
+       4},
+      {"/session/long", "old", "response.processing n;response.error f401;",
+       1},
+  };
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    freddy_options options = {.token = rows[i].token,
+                              .refresh_token = rows[i].path};
+    freddy_request req = {.path = rows[i].path, .thread = "t"};
+    int before = atomic_load(&rig->server->requests);
+    struct rig own = *rig;
+    freddy_call *call;
+
+    UNIT_CASE("%s", req.path);
+    own.client = rig_client(rig->server->port, &options);
+    call = ask(&own, &req);
+    CHECK_TEXT(trace(&own, call), rows[i].trace);
+    CHECK_TEXT(rig_kind(call), "ok");
+    CHECK_INT(atomic_load(&rig->server->requests) - before, rows[i].requests);
+    freddy_call_free(call);
+    freddy_client_free(own.client);
+  }
+  UNIT_CASE("%s", "");
+}
+
 /* While it waits to go on: ended by its host, its client, its total. */
 static void test_ended_between(struct rig *rig) {
   for (int how = 0; how < 3; how++) {
@@ -291,6 +369,7 @@ int main(void) {
   test_turns(&rig);
   test_thread(&rig);
   test_json(&rig);
+  test_session(&rig);
   test_ended_between(&rig);
   test_misuse(&rig);
   rig_close(&rig);

@@ -236,6 +236,9 @@ void fy_call_forget_answer(struct freddy_call *call) {
   memset(&answer->stats, 0, sizeof(answer->stats));
   answer->stats.retry_after = -1;
   call->streaming = 0;
+  if (call->events) {
+    fy_events_forget(call->events);
+  }
 }
 
 int fy_call_tell_retry(struct freddy_call *call,

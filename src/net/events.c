@@ -95,6 +95,14 @@ int fy_events_begin(struct fy_events *events) {
   return FREDDY_OK;
 }
 
+void fy_events_forget(struct fy_events *events) {
+  if (fy_events_is_refusal(events)) {
+    fy_timers_unset(&events->call->engine->timers, &events->timer);
+    fy_batch_clear(&events->batch);
+    fy_turns_forget(events->turns);
+  }
+}
+
 int fy_events_is_over(const struct fy_events *events) {
   return events->turns && fy_turns_is_over(events->turns);
 }
@@ -105,11 +113,13 @@ int fy_events_is_refusal(const struct fy_events *events) {
 
 /* --- Events ------------------------------------------------------------- */
 
-/* Much of it is not held back: then what comes is an answer. */
+/* Much of it is not held back: then what comes is an answer; unless it is a
+ * refusal. */
 static const size_t LONGEST_HOLD = 64 * FY_KIB;
 
 static int is_held(const struct fy_events *events) {
-  return events->turns && events->batch.bytes < LONGEST_HOLD &&
+  return events->turns &&
+         (events->turns->refused || events->batch.bytes < LONGEST_HOLD) &&
          fy_turns_holds(events->call, events->turns);
 }
 
@@ -142,7 +152,9 @@ static int take_turn(struct fy_events *events,
   }
   named.event = seen.name.data;
   named.event_size = seen.name.size;
-  turns->refused |= seen.step == FY_TURN_REFUSE;
+  if (seen.step == FY_TURN_REFUSE) {
+    fy_turns_refuse(turns);
+  }
   if (!was_over && fy_turns_is_over(turns)) {
     fy_transfer_linger(events->call->transfer);
   }

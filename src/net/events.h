@@ -36,6 +36,9 @@ int fy_events_refuse(const struct freddy_call *call, freddy_error *err);
  * waited for. FREDDY_OK or FREDDY_ENOMEM. */
 int fy_events_begin(struct fy_events *events);
 
+/* The request is sent once more: what was a 401 never came. */
+void fy_events_forget(struct fy_events *events);
+
 /* Hand over what is held back. FREDDY_OK or FREDDY_ENOMEM. */
 int fy_events_show(struct fy_events *events);
 

@@ -82,13 +82,13 @@ int fy_turns_show(struct freddy_call *call, struct fy_turns *turns) {
 
 int fy_turns_holds(const struct freddy_call *call,
                    const struct fy_turns *turns) {
-  return !turns->told && !turns->turn.begun && call->session &&
-         !call->replayed && call->ask.send_credential;
+  return (turns->refused || (!turns->told && !turns->turn.begun)) &&
+         call->session && !call->replayed && call->ask.send_credential;
 }
 
 int fy_turns_begin(struct freddy_call *call, struct fy_turns *turns) {
   turns->begun = 1;
-  if (turns->refused && !turns->resuming) { /* the POST was sent once more */
+  if (turns->refused) { /* the POST was sent once more */
     fy_turn_clear(&turns->turn);
     if (start_turn(turns) != FREDDY_OK) {
       return FREDDY_ENOMEM;
@@ -96,6 +96,17 @@ int fy_turns_begin(struct freddy_call *call, struct fy_turns *turns) {
   }
   turns->refused = 0;
   return fy_turns_holds(call, turns) ? FREDDY_OK : fy_turns_show(call, turns);
+}
+
+void fy_turns_refuse(struct fy_turns *turns) {
+  turns->refused = turns->resuming || !turns->told;
+}
+
+void fy_turns_forget(struct fy_turns *turns) {
+  if (turns->refused && turns->resuming) {
+    fy_turn_resume(&turns->turn);
+    turns->refused = 0;
+  }
 }
 
 int fy_turns_is_over(const struct fy_turns *turns) {
@@ -188,7 +199,7 @@ static int go_on(struct freddy_call *call, struct fy_turns *turns,
                  const freddy_error *err) {
   fy_time due = fy_clock_add(fy_clock_now(), backoff(call, turns));
   freddy_error nomem = {.code = FREDDY_OK};
-  int rc = fy_turns_show(call, turns);
+  int rc = fy_events_show(call->events);
 
   if (rc == FREDDY_OK) {
     rc = lead(call, turns);
@@ -211,6 +222,9 @@ static int go_on(struct freddy_call *call, struct fy_turns *turns,
 /* It stays as it broke off; why it cannot go on is told beside that. */
 static int give_up(struct freddy_call *call, struct fy_turns *turns,
                    const freddy_error *err, const char *why) {
+  if (fy_events_show(call->events) != FREDDY_OK) {
+    return 0;
+  }
   if (turns->cut.code == FREDDY_OK) {
     turns->cut = *err;
   }

@@ -45,6 +45,13 @@ int fy_turns_holds(const struct freddy_call *call,
 /* What has been held back, and the head, may go to the host. */
 int fy_turns_show(struct freddy_call *call, struct fy_turns *turns);
 
+/* What came is a 401: the request is sent once more, if nothing of what it
+ * brought was shown. */
+void fy_turns_refuse(struct fy_turns *turns);
+
+/* It is. */
+void fy_turns_forget(struct fy_turns *turns);
+
 /* 1 when nothing more is to be waited for. */
 int fy_turns_is_over(const struct fy_turns *turns);
 
