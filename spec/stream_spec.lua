@@ -533,7 +533,7 @@ describe("many streams", function()
     -- Reads until the other one was seen, which has as much to read.
     local function reader(name, other)
       local stream = freddy.assert(client:stream(helper.hostile("sse-endless",
-        { kind = "events", mb = 64 })))
+        { kind = "events", mb = 2048 })))
       freddy.assert(stream:next())
       return function()
         while not (seen[name] and seen[other]) do

@@ -149,6 +149,15 @@ describe("on_token", function()
     other:close()
   end)
 
+  it("has got nil when logout returns: the client may be closed", function()
+    local seen = {}
+    local client = listening(seen)
+    freddy.assert(client:get("/v1/models"))
+    freddy.assert(client.auth:logout())
+    client:close()
+    assert.equal("logged out", seen[2])
+  end)
+
   it("may wait, and use the client itself", function()
     local done = 0
     local client

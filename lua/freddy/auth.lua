@@ -353,10 +353,11 @@ function methods:refresh()
   return ok, err
 end
 
--- Here, at once; and wait until the store has forgotten it, too.
+-- Here, at once; and wait until the store has forgotten it, and on_token was
+-- told, too: the client may be closed next, and tells nothing then.
 local function forget(client)
   local err
-  if client.store then
+  if client.store or client.on_token then
     local _
     _, err = listener.renew(client, "forget", KEPT_WITHIN)
   end
