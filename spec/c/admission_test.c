@@ -9,10 +9,37 @@ enum { QUEUE = 1000, THREADS = 4 };
 
 static atomic_int held; /* 1: answers wait */
 
+/* To another origin. */
+static int lead(const struct loopback *server, int fd, const char *to) {
+  char text[100];
+
+  snprintf(text, sizeof(text), "Location: http://localhost:%u%s\r\n",
+           server->port, to);
+  return loop_answer(fd, 307, text, "") == 0;
+}
+
+/* An answer that asks for two seconds, and says no more. */
+static int stall(int fd) {
+  static const char head[] =
+      "HTTP/1.1 503 X\r\nContent-Length: 9\r\nRetry-After: 2\r\n\r\n";
+  char byte;
+
+  loop_write(fd, head, sizeof(head) - 1);
+  return recv(fd, &byte, 1, 0) > 0;
+}
+
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
-  (void)server;
   (void)nth;
+  if (strcmp(req->path, "/away") == 0) {
+    return lead(server, fd, "/window");
+  }
+  if (strcmp(req->path, "/nowhere") == 0) {
+    return loop_answer(fd, 302, "", "") == 0;
+  }
+  if (strcmp(req->path, "/stall") == 0) {
+    return stall(fd);
+  }
   while (atomic_load(&held) && strcmp(req->path, "/held") == 0) {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
@@ -230,6 +257,49 @@ static void test_places(struct rig *rig) {
   freddy_client_free(own.client);
 }
 
+/* One that waits to be sent again has no place. */
+static void test_place_between(struct rig *rig) {
+  freddy_options options = {
+      .api_key = "between", .max_in_flight = 1, .timeout = {.stall = 0.05}};
+  struct rig own = *rig;
+  freddy_client_stats stats;
+  freddy_call *stalled;
+
+  own.client = rig_client(rig->server->port, &options);
+  stalled = start(&own, "/stall");
+  do {
+    freddy_client_stats_get(own.client, &stats);
+  } while (!stats.retries);
+  CHECK_INT(stats.in_flight, 0);
+  end(&own, start(&own, "/"), "ok");
+  freddy_client_stats_get(own.client, &stats);
+  CHECK_INT(stats.attempts, 2);
+  freddy_call_cancel(stalled);
+  end(&own, stalled, "cancelled");
+  freddy_client_free(own.client);
+}
+
+/* What another server tells of its limit is not about this one; nor is what is
+ * sent there, or is not sent at all. */
+static void test_led_away(struct rig *rig) {
+  static const freddy_rate_limit both[] = {
+      {FREDDY_RATE_ADAPTIVE, NULL, 0, 0, 0},
+      {FREDDY_RATE_PLAN, NULL, 1, 4, 0}};
+
+  for (size_t i = 0; i < 2; i++) {
+    struct rig own = with_limit(rig, "away", &both[i]);
+    freddy_rate rate;
+
+    end(&own, start(&own, "/away"), "ok");
+    end(&own, start(&own, "/nowhere"), "redirect");
+    freddy_client_rate(own.client, &rate);
+    CHECK(rate.limit == -1);
+    CHECK_INT(rate.room, i ? 1 : -1);
+    CHECK_INT(rate.in_flight, 0);
+    freddy_client_free(own.client);
+  }
+}
+
 /* --- Many threads ------------------------------------------------------- */
 
 struct party {
@@ -304,6 +374,8 @@ int main(void) {
   test_made_anew(&rig);
   test_shutdown_in_line(&rig);
   test_places(&rig);
+  test_place_between(&rig);
+  test_led_away(&rig);
   test_threads(&rig);
   rig_close(&rig);
   return unit_end();

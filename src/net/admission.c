@@ -292,6 +292,15 @@ void fy_admission_leave(struct freddy_call *call) {
   call->engine->admission.due = 1;
 }
 
+/* 0: it was led to another host than the one where it has its place. */
+static int is_there(const struct freddy_call *call) {
+  const struct fy_gate *gate = call->place.lane->gate;
+  const char *url = call->ask.target.url;
+
+  return origin_size(url) == gate->size &&
+         memcmp(url, gate->origin, gate->size) == 0;
+}
+
 void fy_admission_heard(struct freddy_call *call) {
   const struct fy_headers *headers = &call->answer.headers;
   struct fy_rate_facts facts;
@@ -299,7 +308,7 @@ void fy_admission_heard(struct freddy_call *call) {
   if (call->place.state != FY_PLACE_TAKEN) {
     return;
   }
-  if (headers->http_version) {
+  if (headers->http_version && is_there(call)) {
     call->place.lane->gate->http2 = headers->http_version == 20;
   }
   if (headers->complete) {

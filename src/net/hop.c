@@ -98,6 +98,7 @@ static void change(struct freddy_call *call, const struct fy_step *step,
   if (step->leaves) {
     /* Also if it comes back: who leads there is not the one who was asked. */
     ask->send_credential = ask->shows_cert = 0;
+    ask->other_origin = !fy_url_same_origin(&step->url, &call->client->base);
   }
   fy_headers_clear(&call->answer.headers);
   fy_buf_clear(&call->answer.body);

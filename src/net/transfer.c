@@ -47,6 +47,7 @@ static void time_out(struct fy_transfer *transfer, const char *reason,
   err.sent = atomic_load(&call->sent);
   attempt.sent = transfer->sends > 0;
   fy_transfer_abort(transfer);
+  fy_admission_leave(call);
   fy_outcome_drop_file(call);
   if (!fy_repeat_try(call, &err, &attempt)) {
     fy_call_stop(call, &err);
@@ -310,11 +311,13 @@ static int follow(struct freddy_call *call, int body_spent,
     return FREDDY_ENOMEM;
   }
   *err = (freddy_error){.code = FREDDY_OK};
-  if (fy_hop(call, body_spent, err) == FREDDY_OK &&
-      fy_transfer_start(call, 0) != FREDDY_OK) {
-    fy_error_nomem(err);
+  if (fy_hop(call, body_spent, err) == FREDDY_OK) {
+    if (fy_transfer_start(call, 0) == FREDDY_OK) {
+      fy_admission_goes_on(call);
+    } else {
+      fy_error_nomem(err);
+    }
   }
-  fy_admission_goes_on(call);
   err->sent = 1;
   return err->code;
 }
