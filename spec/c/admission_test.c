@@ -8,6 +8,7 @@
 enum { QUEUE = 1000, THREADS = 4 };
 
 static atomic_int held; /* 1: answers wait */
+static atomic_int busy; /* answers of 503 left */
 
 /* To another origin. */
 static int lead(const struct loopback *server, int fd, const char *to) {
@@ -33,6 +34,9 @@ static int serve(struct loopback *server, int fd,
   (void)nth;
   if (strcmp(req->path, "/away") == 0) {
     return lead(server, fd, "/window");
+  }
+  if (strcmp(req->path, "/busy") == 0 && atomic_fetch_sub(&busy, 1) > 0) {
+    return loop_answer(fd, 503, "", "") == 0;
   }
   if (strcmp(req->path, "/nowhere") == 0) {
     return loop_answer(fd, 302, "", "") == 0;
@@ -279,6 +283,30 @@ static void test_place_between(struct rig *rig) {
   freddy_client_free(own.client);
 }
 
+/* A call has waited before all of its attempts. */
+static void test_waited(struct rig *rig) {
+  freddy_options options = {.api_key = "waited", .max_in_flight = 1};
+  struct rig own = *rig;
+  freddy_call *first, *call;
+  freddy_stats stats;
+
+  own.client = rig_client(rig->server->port, &options);
+  atomic_store(&held, 1);
+  atomic_store(&busy, 1);
+  first = start(&own, "/held");
+  call = start(&own, "/busy");
+  EVENTUALLY(waiting(own.client) == 1);
+  nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+  atomic_store(&held, 0);
+  rig_done(own.inbox, call);
+  freddy_call_stats(call, &stats);
+  CHECK_INT(stats.attempts, 2);
+  CHECK(stats.waited > 0.01);
+  freddy_call_free(first);
+  freddy_call_free(call);
+  freddy_client_free(own.client);
+}
+
 /* What another server tells of its limit is not about this one; nor is what is
  * sent there, or is not sent at all. */
 static void test_led_away(struct rig *rig) {
@@ -375,6 +403,7 @@ int main(void) {
   test_shutdown_in_line(&rig);
   test_places(&rig);
   test_place_between(&rig);
+  test_waited(&rig);
   test_led_away(&rig);
   test_threads(&rig);
   rig_close(&rig);

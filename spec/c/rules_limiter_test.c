@@ -107,6 +107,18 @@ static void test_buckets(void) {
   }
 }
 
+/* As much as an option can say: more than the clock can count. */
+static void test_vast_bucket(void) {
+  static const struct fy_limit_plan vast = {FY_LIMIT_PLAN, 1, UINT32_MAX, 0};
+  struct fy_limiter limiter = made(vast);
+
+  UNIT_CASE("%s", "a vast bucket");
+  send(&limiter, 100, BEGIN);
+  CHECK(fy_limiter_room(&limiter, BEGIN) > 5000000);
+  fy_limiter_change(&limiter, &vast, BEGIN);
+  CHECK(fy_limiter_room(&limiter, BEGIN) > 5000000);
+}
+
 static void test_change_of_plan(void) {
   struct fy_limit_plan slow = {FY_LIMIT_PLAN, 60, 70, 0};
   struct fy_limit_plan fast = {FY_LIMIT_PLAN, 600, 610, 0};
@@ -413,6 +425,7 @@ static void test_absurd_resets(void) {
 int main(void) {
   test_names();
   test_buckets();
+  test_vast_bucket();
   test_change_of_plan();
   test_smaller_bucket();
   test_day();

@@ -224,6 +224,7 @@ void fy_call_tell(struct freddy_call *call, unsigned what) {
 
 void fy_call_forget_answer(struct freddy_call *call) {
   struct fy_answer *answer = &call->answer;
+  double waited = answer->stats.waited; /* before all attempts */
 
   if (call->ask.is_guarded && answer->body.data) {
     /* It may hold secrets, and has room so as not to be moved. */
@@ -233,7 +234,9 @@ void fy_call_forget_answer(struct freddy_call *call) {
     fy_buf_clear(&answer->body);
   }
   fy_headers_clear(&answer->headers);
+  answer->body.wipes = 1; /* what came may have been too large for that */
   memset(&answer->stats, 0, sizeof(answer->stats));
+  answer->stats.waited = waited;
   answer->stats.retry_after = -1;
   call->streaming = 0;
   if (call->events) {

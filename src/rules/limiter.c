@@ -35,10 +35,14 @@ static fy_time interval(const struct fy_limit_plan *plan) {
   return (MINUTE + plan->per_minute - 1) / plan->per_minute;
 }
 
+/* No more than what it takes ten years to fill. */
 static int64_t capacity(const struct fy_limit_plan *plan) {
-  return plan->burst > plan->per_minute
-             ? (int64_t)(plan->burst - plan->per_minute)
-             : 1;
+  int64_t most = 3650 * 24 * HOUR / interval(plan);
+  int64_t size = plan->burst > plan->per_minute
+                     ? (int64_t)(plan->burst - plan->per_minute)
+                     : 1;
+
+  return size < most ? size : most;
 }
 
 static fy_time bucket_next(const struct fy_limiter *limiter, fy_time now) {
