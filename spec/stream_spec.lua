@@ -548,6 +548,27 @@ describe("many streams", function()
     assert.is_nil(errs)
   end)
 
+  it("that are always ready hold up nobody who starts a task", function()
+    local stream = freddy.assert(client:stream(helper.hostile("sse-endless",
+      { kind = "events", mb = 2048 })))
+    freddy.assert(stream:next())
+    local others, task = 0, nil
+    local function other()
+      others = others + 1
+    end
+    task = freddy.spawn(function()
+      while others < 2 do
+        freddy.assert(stream:next())
+      end
+      stream:cancel()
+      return others
+    end)
+    freddy.spawn(other)
+    freddy.spawn(other)
+    assert.equal("waiting", task:status())
+    assert.equal(2, (task:wait(30)))
+  end)
+
   it("a thousand at once get all their events", function()
     if not thorough then
       return

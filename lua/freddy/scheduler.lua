@@ -363,12 +363,19 @@ local function step()
   return true
 end
 
+-- Whether `task` is ready only because it let others go on before itself.
+local function gave_way(task)
+  return task.waiting ~= nil and task.waiting.gave_way
+end
+
 --- Resume what became ready by a call of the user's (task:cancel), unless a
---- loop further up will do so.
+--- loop further up will do so. Not what gives way: it would be ready for ever.
 function scheduler.settle()
-  while first <= last and not scheduler.current() do
+  while first <= last and not scheduler.current()
+      and not gave_way(ready[first]) do
     resume_ready()
   end
+  scheduler.nudge()
 end
 
 -- --- Polling -------------------------------------------------------------
@@ -633,7 +640,7 @@ end
 local function serve_others(task)
   turn = 0
   if task then
-    local pause = { done = true, task = task }
+    local pause = { done = true, task = task, gave_way = true }
     push_ready(task)
     task.waiting = pause
     co_yield(WAIT)
