@@ -442,7 +442,7 @@ describe("max_in_flight", function()
       send(client, n, out)
     end
     helper.eventually(function() return requests() == 2 end)
-    assert.equal(7, client:stats().waiting)
+    waiting(client, 7)
     assert.equal(2, client:stats().in_flight)
     helper.control { release = "all" }
     wait_for(out, 9)
@@ -462,7 +462,7 @@ describe("max_in_flight", function()
         send(crowd, n, out)
       end
       helper.eventually(function() return requests() == 64 end)
-      assert.equal(136, crowd:stats().waiting)
+      waiting(crowd, 136)
       local other = {}
       send(single, "single", other)
       waiting(single, 1)

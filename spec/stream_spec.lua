@@ -552,11 +552,11 @@ describe("many streams", function()
     local stream = freddy.assert(client:stream(helper.hostile("sse-endless",
       { kind = "events", mb = 2048 })))
     freddy.assert(stream:next())
-    local others, task = 0, nil
+    local others = 0
     local function other()
       others = others + 1
     end
-    task = freddy.spawn(function()
+    local task = freddy.spawn(function()
       while others < 2 do
         freddy.assert(stream:next())
       end
