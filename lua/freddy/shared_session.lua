@@ -37,6 +37,7 @@ function shared_session.is_store(value)
   return true
 end
 
+-- What the client was made with: its token ages from then on.
 local function seed(given)
   return {
     access_token = given.token, refresh_token = given.refresh_token,
@@ -65,7 +66,7 @@ local function load(self)
   else
     self.lost = false
   end
-  return type(record) == "table" and record or self.own or seed(self.given)
+  return type(record) == "table" and record or self.own or self.seed
 end
 
 local function seconds_left(record)
@@ -179,7 +180,8 @@ end
 ---@param make fun(given: table): freddy.Client?, freddy.Error? freddy.new
 ---@return table
 function shared_session.adapt(given, make)
-  local self = { store = given.store, given = given, make = make }
+  local self = { store = given.store, given = given, make = make,
+    seed = seed(given) }
   local out = {}
   for name, value in pairs(given) do
     out[name] = value
