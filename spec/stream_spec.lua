@@ -138,6 +138,28 @@ describe("events", function()
     one:close()
   end)
 
+  it("do not keep a codec that nobody has any more", function()
+    local kept = setmetatable({}, { __mode = "v" })
+    local function use()
+      local codec = { encode = cjson.encode }
+      function codec.decode(text)
+        return codec and cjson.decode(text)
+      end
+      kept[1] = codec
+      local one = helper.client { json = codec }
+      local stream = freddy.assert(one:stream("/v1/bytes",
+        { method = "POST", body = 'data: {"a":1}\n\n' }))
+      assert.equal(1, stream:next().json.a)
+      assert.is_true(stream:finish())
+      one:close()
+    end
+    use()
+    for _ = 1, 4 do
+      collectgarbage()
+    end
+    assert.is_nil(kept[1])
+  end)
+
   it("carry any bytes", function()
     local bytes = {}
     for i = 1, 255 do

@@ -33,7 +33,8 @@ local function event_class(decode)
 end
 
 local PLAIN = event_class(core.json_decode)
-local by_codec = setmetatable({}, { __mode = "k" })
+-- Not only by its keys: a class leads to its codec.
+local by_codec = setmetatable({}, { __mode = "kv" })
 
 local function class_for(codec)
   if not codec then
