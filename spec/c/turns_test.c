@@ -92,6 +92,12 @@ static int serve_session(int fd, const struct loop_request *req) {
   if (strcmp(path, "/session/noted") == 0) {
     return stream(fd, "", NOTE);
   }
+  if (strcmp(path, "/session/large") == 0) {
+    return stream(
+        fd, "",
+        NOTE
+        ": a comment that is longer than an event may be, and so the end\n");
+  }
   if (strcmp(path, "/session/begun") == 0) {
     return stream(fd, "", CREATED("a"));
   }
@@ -286,20 +292,22 @@ static void test_json(struct rig *rig) {
  * told before it goes on; and one that goes on may be refused by an event. */
 static void test_session(struct rig *rig) {
   static const struct {
-    const char *path, *token, *trace;
+    const char *path, *token, *trace, *kind;
     int requests;
   } rows[] = {
       {"/session/noted", "good",
-       "response.processing n;response.content_delta c;", 2},
+       "response.processing n;response.content_delta c;", "ok", 2},
       {"/session/begun", "old", "response.created n;response.content_delta c;",
-       4},
+       "ok", 4},
       {"/session/long", "old", "response.processing n;response.error f401;",
-       1},
+       "ok", 1},
+      {"/session/large", "good", "response.processing n;", "too_large", 1},
   };
 
   for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
     freddy_options options = {.token = rows[i].token,
-                              .refresh_token = rows[i].path};
+                              .refresh_token = rows[i].path,
+                              .max_event = i == 3 ? 60 : 0};
     freddy_request req = {.path = rows[i].path, .thread = "t"};
     int before = atomic_load(&rig->server->requests);
     struct rig own = *rig;
@@ -309,7 +317,7 @@ static void test_session(struct rig *rig) {
     own.client = rig_client(rig->server->port, &options);
     call = ask(&own, &req);
     CHECK_TEXT(trace(&own, call), rows[i].trace);
-    CHECK_TEXT(rig_kind(call), "ok");
+    CHECK_TEXT(rig_kind(call), rows[i].kind);
     CHECK_INT(atomic_load(&rig->server->requests) - before, rows[i].requests);
     freddy_call_free(call);
     freddy_client_free(own.client);

@@ -195,18 +195,23 @@ static int end_with(struct freddy_call *call, const freddy_error *err) {
   return 1;
 }
 
+static int starve(struct freddy_call *call) {
+  freddy_error nomem = {.code = FREDDY_OK};
+
+  fy_error_nomem(&nomem);
+  return end_with(call, &nomem);
+}
+
 static int go_on(struct freddy_call *call, struct fy_turns *turns,
                  const freddy_error *err) {
   fy_time due = fy_clock_add(fy_clock_now(), backoff(call, turns));
-  freddy_error nomem = {.code = FREDDY_OK};
   int rc = fy_events_show(call->events);
 
   if (rc == FREDDY_OK) {
     rc = lead(call, turns);
   }
   if (rc != FREDDY_OK) {
-    fy_error_nomem(&nomem);
-    return end_with(call, &nomem);
+    return starve(call);
   }
   if (turns->cut.code == FREDDY_OK) {
     turns->cut = *err;
@@ -223,7 +228,7 @@ static int go_on(struct freddy_call *call, struct fy_turns *turns,
 static int give_up(struct freddy_call *call, struct fy_turns *turns,
                    const freddy_error *err, const char *why) {
   if (fy_events_show(call->events) != FREDDY_OK) {
-    return 0;
+    return starve(call);
   }
   if (turns->cut.code == FREDDY_OK) {
     turns->cut = *err;
@@ -268,11 +273,10 @@ int fy_turns_try(struct freddy_call *call, struct fy_turns *turns,
   if (!call->streaming) {
     return turns->resuming ? try_failed(call, turns, err) : -1;
   }
-  if (err->code == FREDDY_OK) {
-    return fy_events_show(call->events) == FREDDY_OK ? -1 : 0;
-  }
-  if (err->code != FREDDY_ECUT) {
-    return 0;
+  if (err->code != FREDDY_ECUT) { /* what was held back is shown, too */
+    return fy_events_show(call->events) != FREDDY_OK ? starve(call)
+           : err->code == FREDDY_OK                  ? -1
+                                                     : 0;
   }
   if (!turns->resumes) {
     return give_up(call, turns, err, "off");
