@@ -178,7 +178,7 @@ case("lets others go on while a stream is always ready", function(t)
     end
   end)
   local stream = freddy.assert(client:stream(
-    "/v1/events?count=1000000&batch=1000&size=64"))
+    "/v1/events?count=20000000&batch=1000&size=64"))
   local count = 0
   while answers < 3 and stream:next() do
     count = count + 1
