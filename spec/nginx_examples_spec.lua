@@ -79,6 +79,16 @@ describe("examples/nginx", function()
     end)
   end)
 
+  it("asks what came in a body of any size; and wants one", function()
+    local long = ("So long. "):rep(5000) -- nginx keeps it in a file
+    local answer = exchange(server, ("POST /ask HTTP/1.0\r\n"
+      .. "Content-Length: %d\r\n\r\n%s"):format(#long, long))
+    assert.truthy(answer:find "You said: So", answer:sub(1, 1000))
+    answer = exchange(server,
+      "POST /ask HTTP/1.0\r\nContent-Length: 0\r\n\r\n")
+    assert.truthy(answer:find "^HTTP/1.1 400", answer)
+  end)
+
   it("passes each event on as it comes", function()
     local conn = server:begin("/gated?/s/sse%3Fof=g2%26n=150%26"
       .. "gate=nginx-relay%26tag=nginx-relay", nil, "1.1")

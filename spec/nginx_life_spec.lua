@@ -35,6 +35,17 @@ local LOCATIONS = [[
       ngx.say(res and res.status or err.kind)
     }
   }
+  location = /killed {
+    content_by_lua_block {
+      local stream = assert(client:stream "/v1/drip?sse=1&chunks=3&ms=300")
+      local reader = ngx.thread.spawn(stream.next, stream)
+      local busy, why = pcall(stream.next, stream)
+      assert(not busy and why:find "by another task", why)
+      ngx.thread.kill(reader)
+      local event, err = stream:next()
+      ngx.say(event and "read" or tostring(err))
+    }
+  }
 ]]
 
 local function threads(pid)
@@ -131,6 +142,15 @@ describe("a worker of nginx", function()
       return ticks(pid) == before
     end, 30)
     assert.equal("listed\n", (server:get "/models"))
+    assert.equal("", server:log())
+  end)
+
+  it("lets another thread read where one was killed", function()
+    local server = nginx_util.start { http = INIT, server = LOCATIONS }
+    finally(function()
+      server:stop()
+    end)
+    assert.equal("read\n", (server:get "/killed"))
     assert.equal("", server:log())
   end)
 

@@ -131,6 +131,51 @@ describe("on_event", function()
     check_fields()
   end)
 
+  describe("hears what the caller hears of an answer", function()
+    local REQUEST = { model = "gpt-4o",
+      inputs = { { role = "user", content = "Why?" } } }
+
+    local function failure(respond)
+      helper.control { respond = respond }
+      client_of { retries = 0 }
+      local _, err = assert(client.responses:stream(REQUEST)):finish()
+      assert.equal("request failure", names())
+      assert.equal(err, events[2].err)
+      assert.truthy(lines[#lines]:find(tostring(err), 1, true), lines[#lines])
+      check_fields()
+      return err
+    end
+
+    it("that an event of it said failed", function()
+      assert.equal("rate_limited", failure {
+        error = { at = "content", after = 1, code = "RATE_LIMIT_EXCEEDED",
+          message = "slow" },
+      }.kind)
+    end)
+
+    it("that could not be read", function()
+      assert.equal("bad_json", failure { events = {
+        { event = "response.content_delta", data = "{ no" },
+      } }.reason)
+    end)
+
+    it("that the server cancelled", function()
+      assert.equal("by_server", failure { events = {
+        { event = "response.cancelled",
+          data = { event = "response.cancelled" } },
+      } }.reason)
+    end)
+
+    it("that its caller cancelled", function()
+      client_of()
+      local stream = assert(client.responses:stream(REQUEST))
+      stream:cancel()
+      local _, err = stream:finish()
+      assert.equal("cancelled", err.kind)
+      assert.equal(err, events[2].err)
+    end)
+  end)
+
   it("hears of renewals, and of those that failed", function()
     client_of { auth = "bearer", api_key = helper.api_key, retries = 0 }
     assert(client:get "/v1/echo")

@@ -18,6 +18,21 @@ local function write(event)
   return ok
 end
 
+--- The body of the request that is served. nginx puts one into a file that
+--- is larger than client_body_buffer_size.
+---@return string? body nil when there is none
+function relay.body()
+  ngx.req.read_body()
+  local body = ngx.req.get_body_data()
+  local path = not body and ngx.req.get_body_file()
+  local file = path and io.open(path, "rb")
+  if file then
+    body = file:read "*a"
+    file:close()
+  end
+  return body ~= "" and body or nil
+end
+
 --- Relay the events of `POST path` with the body `request`.
 ---@param client freddy.Client
 ---@param path string

@@ -60,7 +60,8 @@ end
 -- secrets that it carried are known.
 local function stop(self, err)
   local _, why = fail(self, err)
-  self.inner:cancel()
+  pull.cancel(self.inner, why)
+  self.inner:cancel() -- and what it has taken
   return nil, why
 end
 

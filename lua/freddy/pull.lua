@@ -35,6 +35,17 @@ function pull.on_event(entry, event)
   end
 end
 
+-- Whether its reader is still there. A host may have ended it without a word:
+-- a light thread that was killed.
+local function is_read(entry)
+  local waiter = entry.waiter
+  if not waiter or scheduler.is_waiting(waiter) then
+    return waiter ~= nil
+  end
+  entry.waiter = nil
+  return false
+end
+
 -- True when the waiting task was cancelled.
 local function wait(entry)
   local waiter = {}
@@ -63,7 +74,7 @@ end
 -- when a piece is there: whether it is may not decide about that.
 local function next_piece(self, who)
   local entry = self.entry
-  if entry.waiter then
+  if is_read(entry) then
     misuse.raise("%s: it is read by another task already", who)
   end
   local ok, err = scheduler.may_wait(who)
@@ -135,10 +146,11 @@ end
 
 --- End it here.
 ---@param self freddy.Pulled
-function pull.cancel(self)
+---@param why? freddy.Error what its reader gets
+function pull.cancel(self, why)
   if not self.ended then
     self.ended = true
-    self.err = errors.new("cancelled", { sent = true }, self.entry)
+    self.err = why or errors.new("cancelled", { sent = true }, self.entry)
     self.entry.done = true
     scheduler.drop(self.entry)
     pull.wake(self.entry)

@@ -637,6 +637,15 @@ function scheduler.await(entry)
   return task ~= nil and task.cancelled == true
 end
 
+--- Whether whoever waits for `entry` is still there: a host may end it without
+--- a word.
+---@param entry table
+---@return boolean
+function scheduler.is_waiting(entry)
+  local is_waiting = hosts.current().is_waiting
+  return not is_waiting or is_waiting(entry)
+end
+
 local function serve_others(task)
   turn = 0
   if task then

@@ -44,6 +44,10 @@ check("the answer comes", eventually(function()
   return text(first):find("You said: Are you there?", 1, true)
     and text(first):find("end_turn", 1, true)
 end), text(first))
+local ask = require "freddy_ask"
+check("one that has come runs no longer", eventually(function()
+  return not ask.is_running(first)
+end))
 
 switch { responses = { pauses = { after = 2, hold = "gate" } } }
 vim.cmd("FreddyAsk Wait for me")

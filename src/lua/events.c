@@ -46,9 +46,15 @@ static void push_class(lua_State *L, const freddy_event *event) {
   }
 }
 
-/* `last` is where the id in slot LAST_ID stands: mostly it stays. */
-static void push_event(lua_State *L, const freddy_event *event,
-                       const char **last) {
+/* Whether slot LAST_ID has the event's id already: mostly it stays. */
+static int has_last_id(lua_State *L, const freddy_event *event) {
+  size_t size;
+  const char *last = lua_tolstring(L, LAST_ID, &size);
+
+  return last && size == event->id_size && memcmp(last, event->id, size) == 0;
+}
+
+static void push_event(lua_State *L, const freddy_event *event) {
   lua_createtable(L, 0, 4);
   lua_pushvalue(L, lua_upvalueindex(EVENT));
   push_name(L, event);
@@ -57,10 +63,9 @@ static void push_event(lua_State *L, const freddy_event *event,
   lua_pushlstring(L, event->data, event->size);
   lua_rawset(L, -3);
   if (event->id) {
-    if (event->id != *last) {
+    if (!has_last_id(L, event)) {
       lua_pushlstring(L, event->id, event->id_size);
       lua_replace(L, LAST_ID);
-      *last = event->id;
     }
     lua_pushvalue(L, lua_upvalueindex(ID));
     lua_pushvalue(L, LAST_ID);
@@ -82,7 +87,6 @@ static void push_event(lua_State *L, const freddy_event *event,
  * raise interrupts has lost nothing. */
 static int fill(lua_State *L) {
   struct lcall *call = lua_touserdata(L, CALL);
-  const char *last = NULL;
   size_t bytes = 0;
   int count = 0;
 
@@ -90,7 +94,7 @@ static int fill(lua_State *L) {
   while (count < MAX_EVENTS && bytes < MAX_BYTES &&
          (call->pending || freddy_call_next(call->handle, &call->event))) {
     call->pending = 1;
-    push_event(L, &call->event, &last);
+    push_event(L, &call->event);
     lua_rawseti(L, LIST, ++count);
     call->pending = 0;
     bytes += call->event.size;

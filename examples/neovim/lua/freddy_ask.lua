@@ -36,7 +36,7 @@ local function append(buffer, text)
 end
 
 -- In a task: each read waits, and the editor does not.
-local function answer(buffer, question)
+local function stream_into(buffer, question)
   local stream, err = client.responses:stream {
     model = MODEL, inputs = { { role = "user", content = question } },
   }
@@ -49,11 +49,19 @@ local function answer(buffer, question)
     append(buffer, text)
     text = stream:read()
   end
-  streams[buffer] = nil
   local whole
   whole, err = stream:finish()
   append(buffer, "\n\n---\n" .. (whole and tostring(whole.stop_reason)
     or tostring(err)))
+end
+
+-- However it ends, nothing of it stays.
+local function answer(buffer, question)
+  local ok, problem = freddy.pcall(stream_into, buffer, question)
+  tasks[buffer], streams[buffer] = nil, nil
+  if not ok then
+    error(problem, 0)
+  end
 end
 
 --- Ask, and have the answer come into a new buffer.
@@ -69,8 +77,16 @@ function ask.ask(question)
     return nil
   end
   local buffer = new_buffer(question)
-  tasks[buffer] = freddy.spawn(answer, buffer, question)
+  local task = freddy.spawn(answer, buffer, question)
+  tasks[buffer] = task:status() == "waiting" and task or nil
   return buffer
+end
+
+--- Whether an answer still comes into a buffer.
+---@param buffer integer
+---@return boolean
+function ask.is_running(buffer)
+  return tasks[buffer] ~= nil
 end
 
 --- Stop the answer that comes into a buffer, if there is one.

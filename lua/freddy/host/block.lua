@@ -16,6 +16,8 @@
 ---            pump has functions: step() handles one event, and returns
 ---            false when there is none; idle() waits up to 50 ms for one
 ---   wake     optional function(entry): entry.done has become true
+---   is_waiting optional function(entry): whether the coroutine that waits
+---            for it is there still; where the host may end one unasked
 ---   give_way optional function(pump): somebody outside of tasks takes one
 ---            event after the other without having to wait. Let others go on
 ---   watch    optional function(fd, busy, pump): a loop of the host's own
@@ -41,6 +43,7 @@
 ---@field yields? boolean
 ---@field wait fun(entry: table, pump: freddy.Pump)
 ---@field wake? fun(entry: table)
+---@field is_waiting? fun(entry: table): boolean
 ---@field give_way? fun(pump: freddy.Pump)
 ---@field watch? fun(fd: integer?, busy: boolean, pump: freddy.Pump?)
 ---@field engage? fun(pump: freddy.Pump, who: string): boolean?, string?

@@ -48,8 +48,13 @@ function nginx.wait(entry, work)
       if not sema:wait(PATIENCE) then
         seen = pump.look(seen)
       end
-    elseif not work.step() then -- no timer is to be had: look oneself
-      sema:wait(0.005)
+    else -- no timer is to be had: look oneself
+      entry.sema = nil
+      local stepped = work.step()
+      entry.sema = sema
+      if not stepped and not entry.done then
+        sema:wait(0.005)
+      end
     end
   end
   entry.sema = nil
@@ -62,6 +67,11 @@ function nginx.wake(entry)
   if entry.sema then
     entry.sema:post(1)
   end
+end
+
+-- The threads that wait count below zero; one that is killed no longer does.
+function nginx.is_waiting(entry)
+  return not entry.sema or entry.sema:count() < 0
 end
 
 -- Others have their turn beside a stream that is always ready.
