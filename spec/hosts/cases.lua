@@ -281,7 +281,9 @@ case("cancels a task, whoever waits for it", function(t)
   t.start(function()
     seen = { task:wait() }
   end)
-  freddy.sleep(0.02)
+  t:eventually("a request in flight", function()
+    return client:stats().in_flight == 1
+  end)
   task:cancel()
   t:eventually("the end of the wait", function() return seen end)
   t:fails("cancelled", nil, seen[1], seen[2])
@@ -320,7 +322,9 @@ case("closes a client with requests in flight", function(t)
   t.start(function()
     waited = { client:get("/v1/delay/60000") }
   end)
-  freddy.sleep(0.05)
+  t:eventually("requests in flight", function()
+    return client:stats().in_flight == 6
+  end)
   client:close()
   client:close()
   t:eventually("the end of all", function()

@@ -17,6 +17,9 @@ end
 
 local function nothing() end
 
+local FLYING = 30 -- requests that wait for their answer
+local PATIENCE = 2000 -- rounds of 10 ms
+
 -- Requests in all ways of waiting, one that is cancelled, one that is done.
 local function fly(start)
   local client = new_client()
@@ -31,6 +34,11 @@ local function fly(start)
     start(function() freddy.sleep(60) end)
   end
   return client
+end
+
+-- Whether what `fly` started has been sent.
+local function flying(client)
+  return client ~= nil and client:stats().in_flight >= FLYING
 end
 
 local function pass()
@@ -53,7 +61,12 @@ function hosts.luv()
   local uv = require "luv"
   freddy.use "luv"
   local client = fly(freddy.spawn)
-  uv.timer_start(uv.new_timer(), 200, 0, function()
+  local timer = uv.new_timer()
+  uv.timer_start(timer, 10, 10, function()
+    if not flying(client) then
+      return
+    end
+    uv.timer_stop(timer)
     if way == "close" then
       uv.walk(function(handle)
         if not uv.is_closing(handle) then
@@ -85,7 +98,12 @@ function hosts.cqueues()
   controller:wrap(function()
     client = fly(function(fn) controller:wrap(fn) end)
   end)
-  controller:loop(0.2)
+  for _ = 1, PATIENCE do
+    controller:step(0.01)
+    if flying(client) then
+      break
+    end
+  end
   if way == "close" then
     controller:close()
     controller = nil -- luacheck: ignore
@@ -112,8 +130,11 @@ function hosts.copas()
   copas.addthread(function()
     client = fly(copas.addthread)
   end)
-  for _ = 1, 20 do
+  for _ = 1, PATIENCE do
     copas.step(0.01)
+    if flying(client) then
+      break
+    end
   end
   if way == "client:close" then
     client:close()
@@ -125,8 +146,13 @@ function hosts.copas()
 end
 
 function hosts.script()
-  fly(freddy.spawn)
-  freddy.sleep(0.2)
+  local client = fly(freddy.spawn)
+  for _ = 1, PATIENCE do
+    freddy.sleep(0.01)
+    if flying(client) then
+      break
+    end
+  end
   leave()
 end
 
