@@ -26,13 +26,19 @@ local LOCATIONS = [[
     content_by_lua_block {
       ngx.shared.seen:incr("worker " .. ngx.worker.id(), 1, 0)
       local models, err = client.models:list()
-      ngx.say(models and "listed" or err.reason)
+      ngx.say(models and "listed" or err.reason or err.kind)
     }
   }
   location = /error {
     content_by_lua_block {
       local models, err = client.models:list()
       ngx.say(models and "listed" or tostring(err))
+    }
+  }
+  location = /logout {
+    content_by_lua_block {
+      local ok, err = client.auth:logout()
+      ngx.say(ok and "logged out" or tostring(err))
     }
   }
   location = /workers {
@@ -42,7 +48,7 @@ local LOCATIONS = [[
   }
   location = /claimed {
     content_by_lua_block { -- by one that died
-      assert(ngx.shared.freddy:set("freddy:claim", "gone", 2))
+      assert(freddy.store.shared_dict("freddy"):claim(2) == "go")
       ngx.say "claimed"
     }
   }
@@ -106,6 +112,23 @@ describe("a session of four workers", function()
     server:reload() -- what the dict has outlives the workers
     assert.same({ ["listed\n"] = 50 }, burst(server, 50))
     assert.equal(1, helper.counters().auth.refresh.calls)
+  end)
+
+  it("ends for all of them when one logs out", function()
+    local server = with_dict()
+    finally(function()
+      server:stop()
+    end)
+    helper.eventually(function()
+      burst(server, 50)
+      return workers_used(server) == 4
+    end)
+    assert.equal("logged out\n", (server:get "/logout"))
+    assert.same({ ["missing_credentials\n"] = 100 }, burst(server, 100))
+    server:reload()
+    assert.same({ ["missing_credentials\n"] = 50 }, burst(server, 50))
+    assert.equal(1, helper.counters().auth.refresh.calls)
+    assert.equal(1, helper.counters().auth.logout.calls)
   end)
 
   it("waits for a claim of one that died no longer than it lives", function()

@@ -6,6 +6,7 @@ local listener = require "freddy.listener"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local scheduler = require "freddy.scheduler"
+local shared_session = require "freddy.shared_session"
 
 local auth = {}
 
@@ -369,6 +370,21 @@ local function forget(client)
   return true
 end
 
+-- One in a store that is written in Lua.
+local function end_shared(client, who)
+  listener.check_waits(who, client)
+  local ok, err = scheduler.may_wait(who)
+  if not ok then
+    return nil, err
+  end
+  ok, err = shared_session.logout(client.shared)
+  local forgotten, problem = forget(client)
+  if not ok then
+    return nil, err
+  end
+  return forgotten, problem
+end
+
 --- End the session: at the server, and then here, whether the server could be
 --- told or not. Every credential of the client is forgotten, and that of all
 --- clients that share the session.
@@ -381,6 +397,9 @@ function methods:logout()
   local client = self.client
   if not has_session(client) then
     return no_session()
+  end
+  if client.shared and client.core:credential() == "provider" then
+    return end_shared(client, who)
   end
   local res, err = ask(self, who, "logout", {
     headers = { ["Content-Type"] = "application/json" },

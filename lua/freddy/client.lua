@@ -44,6 +44,7 @@ local client = {}
 ---@field package tell_retry? fun(entry: table, retry: freddy.Retry)
 ---@field package token_provider? fun(why: string): table
 ---@field package store? freddy.SessionFile
+---@field package shared? table the session in a store that is written in Lua
 ---@field package listening? table the entry of its listener
 ---@field package exit_wait number
 ---@field package total number the usual limit, in seconds
@@ -408,9 +409,10 @@ end
 ---@return freddy.Error? err
 function client.new(given)
   given = given == nil and {} or given
+  local shared
   if type(given) == "table" and shared_session.is_store(given.store) then
     settings.check(given)
-    given = shared_session.adapt(given, client.new)
+    given, shared = shared_session.adapt(given, client.new)
   end
   local opts, err = settings.read(given)
   if not opts then
@@ -427,7 +429,7 @@ function client.new(given)
     key_function = type(given.api_key) == "function" and given.api_key or nil,
     on_token = given.on_token, token_provider = given.token_provider,
     on_retry = given.on_retry, observed = observe.new(given),
-    store = given.store,
+    store = given.store, shared = shared,
     keep_warm = given.keep_warm, exchanges = given.auth == "bearer",
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,
@@ -435,6 +437,9 @@ function client.new(given)
       return handle:redact(text) or "***"
     end,
   }
+  if shared then
+    shared.core = handle
+  end
   self.tell_retry = observe.retry_teller(self)
   self.auth = auth.new(self, given, opts, perform)
   for i, group in ipairs(api.groups) do

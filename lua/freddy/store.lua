@@ -7,6 +7,7 @@ local misuse = require "freddy.misuse"
 local store = {}
 
 local LOOK = 0.05 -- seconds until a claimed session is looked at again
+local SURE = 1 -- seconds that a claim has left at least when it is deleted
 local DEFAULT_KEY = "freddy"
 
 --- A shared dict that keeps a session for all workers of an nginx. It survives
@@ -27,7 +28,7 @@ function Dict:load()
 end
 
 function Dict:claim(ttl)
-  local mark = core.random(16)
+  local mark = ("%s %.3f"):format(core.random(16), core.now() + ttl)
   local ok, why = self.dict:add(self.key .. ":claim", mark, ttl)
   if ok then
     return "go", mark
@@ -45,8 +46,12 @@ function Dict:save(text)
   return ok, why
 end
 
+-- A dict has no way to look and to delete at once. Between the two a claim may
+-- run out and become another's: so one that is about to is left to do so.
 function Dict:release(mark)
-  if self.dict:get(self.key .. ":claim") == mark then
+  local ends_at = tonumber(mark:match " ([%d.]+)$")
+  if self.dict:get(self.key .. ":claim") == mark
+      and core.now() + SURE < ends_at then
     self.dict:delete(self.key .. ":claim")
   end
 end
@@ -102,10 +107,14 @@ end
 
 -- Call `fn` with a connection. What it returns, or nil and why.
 local function with_redis(self, fn)
-  local client = self.redis:new()
+  local client, problem = self.redis:new()
+  if not client then
+    return nil, problem or "no connection is to be had"
+  end
   client:set_timeout(self.timeout * 1000)
   local ok, why = client:connect(self.host, self.port)
-  if ok and self.password and client:get_reused_times() == 0 then
+  -- Where it does not know whether it is a new one, to log in does no harm.
+  if ok and self.password and (client:get_reused_times() or 0) == 0 then
     ok, why = client:auth(self.password)
   end
   if not ok then
@@ -118,7 +127,8 @@ local function with_redis(self, fn)
     return nil, why or "redis gave no answer"
   end
   client:set_keepalive(60000, 8)
-  return value ~= rawget(_G, "ngx").null and value
+  local ngx = rawget(_G, "ngx")
+  return not (ngx and value == ngx.null) and value
 end
 
 function Redis:load()
@@ -130,7 +140,8 @@ end
 function Redis:claim(ttl)
   local mark = core.random(16)
   local ok, why = with_redis(self, function(client)
-    return client:set(self.key .. ":claim", mark, "NX", "PX", ttl * 1000)
+    return client:set(self.key .. ":claim", mark, "NX", "PX",
+      ("%d"):format(math.ceil(ttl * 1000)))
   end)
   if ok then
     return "go", mark
