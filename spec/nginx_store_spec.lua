@@ -46,6 +46,21 @@ local LOCATIONS = [[
       ngx.say(#ngx.shared.seen:get_keys())
     }
   }
+  location = /claims {
+    content_by_lua_block {
+      local dict = freddy.store.shared_dict("freddy", "claims")
+      local said = {}
+      for i, ttl in ipairs { 30, 30, 0.9, 30 } do
+        local answer, mark = dict:claim(ttl)
+        said[i] = answer
+        if answer == "go" then
+          dict:release "another's 99999999999"
+          dict:release(mark)
+        end
+      end
+      ngx.say(table.concat(said, " "))
+    }
+  }
   location = /claimed {
     content_by_lua_block { -- by one that died
       assert(freddy.store.shared_dict("freddy"):claim(2) == "go")
@@ -129,6 +144,14 @@ describe("a session of four workers", function()
     assert.same({ ["missing_credentials\n"] = 50 }, burst(server, 50))
     assert.equal(1, helper.counters().auth.refresh.calls)
     assert.equal(1, helper.counters().auth.logout.calls)
+  end)
+
+  it("lets a claim go; one that is about to run out may do so", function()
+    local server = with_dict()
+    finally(function()
+      server:stop()
+    end)
+    assert.equal("go go go wait\n", (server:get "/claims"))
   end)
 
   it("waits for a claim of one that died no longer than it lives", function()

@@ -160,6 +160,23 @@ describe("logout of a session in a Lua store", function()
   end)
 end)
 
+describe("a session that is given to a client with a Lua store", function()
+  it("is that client's alone", function()
+    local store, given = table_store(), helper.session()
+    local first = client_of(store,
+      { refresh_token = helper.session().refresh_token })
+    local second = client_of(store, {})
+    assert.equal(200, kind(first))
+    local text = store.text
+    assert(first.auth:set_token { refresh_token = given.refresh_token })
+    assert.equal(200, kind(first))
+    assert.is_true(first.auth:logout())
+    assert.equal("missing_credentials", kind(first))
+    assert.equal(text, store.text)
+    assert.equal(200, kind(second))
+  end)
+end)
+
 describe("a session in a Lua store that is over", function()
   it("is asked for by none who has its token, once by another", function()
     local store, session = table_store(), helper.session()

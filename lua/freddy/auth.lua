@@ -90,7 +90,8 @@ local function check_session(who, tokens)
 end
 
 --- Use another token from now on, as set_api_key does; with a refresh token
---- it is a session, which is renewed. Ends one that has expired. Never waits.
+--- it is a session, which is renewed. Ends one that has expired. It is this
+--- client's alone where the store is written in Lua. Never waits.
 ---@param token string|{ access_token: string?, refresh_token: string?,
 ---  expires_in: number? }
 ---@return boolean? ok
