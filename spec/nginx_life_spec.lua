@@ -37,8 +37,10 @@ local LOCATIONS = [[
   }
   location = /killed {
     content_by_lua_block {
-      local stream = assert(client:stream "/v1/drip?sse=1&chunks=3&ms=300")
-      local reader = ngx.thread.spawn(stream.next, stream)
+      local stream = assert(client:stream "/v1/drip?sse=1&chunks=4&ms=300")
+      local reader = ngx.thread.spawn(function() -- until it has to wait
+        while stream:next() do end
+      end)
       local busy, why = pcall(stream.next, stream)
       assert(not busy and why:find "by another task", why)
       ngx.thread.kill(reader)
