@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --- The body of a request: from the options to what the core sends, and the
 --- answers to the core's questions while it does.
+local coroutines = require "freddy.coroutines"
 local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local multipart = require "freddy.multipart"
 local options = require "freddy.options"
-local scheduler = require "freddy.scheduler"
 
 local body = {}
 
@@ -119,8 +119,8 @@ end
 -- it failed.
 local function read(reader, wanted)
   for _ = 1, MAX_EMPTY do
-    local ok, data, problem = scheduler.call_without_waiting("a body's reader",
-      reader.read, wanted)
+    local ok, data, problem = coroutines.call_without_waiting(
+      "a body's reader", reader.read, wanted)
     local wrong = complaint(ok, data, problem)
     if wrong or data == nil then
       return nil, wrong

@@ -2,10 +2,10 @@
 --- From a path and options to the table that the core starts. Misuse raises
 --- here, at the caller's line and before anything is sent.
 local body = require "freddy.body"
+local coroutines = require "freddy.coroutines"
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
-local scheduler = require "freddy.scheduler"
 
 local request = {}
 
@@ -102,7 +102,7 @@ function request.add_key(client, out)
   if not client.key_function or out.auth == "off" then
     return true
   end
-  local ok, value = scheduler.call_without_waiting("the function given as "
+  local ok, value = coroutines.call_without_waiting("the function given as "
     .. "api_key", client.key_function)
   if not ok or options.check_secret(value) then
     return nil, key_error(client, ok, value)

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --- Waiting: one inbox per Lua state, the calls that report to it, and the
---- coroutines that wait for them.
+--- tasks (see coroutines.lua) that wait for them.
 ---
 --- An *entry* is anything that can be waited for:
 ---   done     becomes true, once
@@ -12,11 +12,8 @@
 --- An entry that somebody waits for is held weakly, here and by the core: a
 --- coroutine that its host drops takes its call along at the next collection,
 --- and the call's finalizer cancels it.
----
---- A *task* here is { fn =, finish = function(task, ok, ...) }; task.lua makes
---- the rest of it. `co` is the coroutine that it runs in: one of ours, or one
---- of the host's where it has some of its own (nginx).
 local core = require "freddy.core"
+local coroutines = require "freddy.coroutines"
 local errors = require "freddy.errors"
 local hosted = require "freddy.hosted"
 local hosts = require "freddy.hosts"
@@ -27,23 +24,15 @@ local scheduler = {
   host = hosts.current,
 }
 
-local co_running, co_status = coroutine.running, coroutine.status
-local co_create = coroutine.create
-local co_resume, co_yield = coroutine.resume, coroutine.yield
-
--- What a task's coroutine yields; anything else is a mistake.
-local WAIT = {}
-local REST = {} -- its function has returned, and it can run another one
-scheduler.REST = REST
+local co_status, co_yield = coroutine.status, coroutine.yield
+local WAIT, now, by_co = coroutines.WAIT, coroutines.now, coroutines.by_co
+local running_task, run = coroutines.task, coroutines.resume
 
 -- How many events one may take in a row while others wait for theirs.
 local MAX_TURN = 32
 
 local inbox       -- made at the first need
 local watched_fd  -- true once somebody has asked for the descriptor
-local by_co = {}  -- coroutine -> its task, until the task ends
-local current     -- the task whose coroutine, or one inside it, runs
-local forbidden   -- the name of a function of the user's that must not wait
 local pending = 0 -- tasks and held calls that have not ended
 local idlers = {} -- entries that are done when `pending` reaches 0
 local ready = {}  -- tasks to resume, from `first` to `last`
@@ -71,7 +60,7 @@ function scheduler.use(new)
   end
 end
 
--- --- Coroutines ----------------------------------------------------------
+-- --- Tasks ---------------------------------------------------------------
 
 local function push_ready(task)
   last = last + 1
@@ -99,35 +88,14 @@ local function end_one()
   end
 end
 
-local function after_resume(task, before, ok, ...)
-  current = before
-  local alive = co_status(task.co) == "suspended"
-  if alive then
-    local what = ...
-    if what == WAIT then
-      return
-    elseif what == REST then
-      task:rest()
-      return end_one()
-    end
-  end
-  by_co[task.co] = nil
-  if alive then
-    task:finish(false, "a task can wait only through freddy; "
-      .. "coroutine.yield was called in it")
-  else
-    task:finish(ok, ...)
-  end
-  end_one()
-end
-
 local function resume(task, ...)
   if co_status(task.co) ~= "suspended" then
     return
   end
-  local before = current
-  current, turn = task, 0
-  after_resume(task, before, co_resume(task.co, ...))
+  turn = 0
+  if run(task, ...) then
+    end_one()
+  end
 end
 
 -- Where the host can start none, a step does so.
@@ -139,13 +107,6 @@ local function start_hosted(task, ...)
   end
 end
 
-local function own(task)
-  task.co = task.co or co_create(task.fn)
-  task.fn = nil
-  begin_one()
-  by_co[task.co] = task
-end
-
 --- Run a new task at once, until its first wait.
 ---@param task table with fn (or co) and finish
 ---@param ... any arguments of its function
@@ -153,7 +114,8 @@ function scheduler.start_task(task, ...)
   if not task.co and hosts.have_tasks() then
     return start_hosted(task, ...)
   end
-  own(task)
+  coroutines.own(task)
+  begin_one()
   resume(task, ...)
 end
 
@@ -161,32 +123,18 @@ end
 ---@param task table with fn and finish
 function scheduler.defer_task(task)
   if not hosts.have_tasks() then
-    own(task)
+    coroutines.own(task)
+    begin_one()
   end
   push_ready(task)
   scheduler.engage "a callback"
   scheduler.nudge()
 end
 
---- Let `co` wait as a part of `task` (freddy.pcall where pcall cannot).
----@param co thread
----@param task table? nil when it has ended, or will run nothing any more
-function scheduler.adopt(co, task)
-  by_co[co] = task
-end
-
---- The task whose own coroutine is running, or nil.
----@return table?
-function scheduler.task()
-  local co = co_running()
-  return co and (by_co[co] or hosted.task(co))
-end
-
---- The task that is running, a coroutine inside it included, or nil.
----@return table?
-function scheduler.current()
-  return scheduler.task() or current
-end
+--- See coroutines.task, and so on.
+scheduler.task = coroutines.task
+scheduler.current = coroutines.current
+scheduler.may_wait = coroutines.may_wait
 
 -- --- The inbox -----------------------------------------------------------
 
@@ -371,7 +319,7 @@ end
 --- Resume what became ready by a call of the user's (task:cancel), unless a
 --- loop further up will do so. Not what gives way: it would be ready for ever.
 function scheduler.settle()
-  while first <= last and not scheduler.current()
+  while first <= last and not coroutines.current()
       and not gave_way(ready[first]) do
     resume_ready()
   end
@@ -403,8 +351,8 @@ function scheduler.poll(budget)
       .. "more (got %s)", misuse.type_of(budget))
   elseif polling then
     misuse.raise("freddy.poll was called inside freddy.poll")
-  elseif forbidden then
-    misuse.raise("freddy.poll: %s must not wait", forbidden)
+  elseif now.forbidden then
+    misuse.raise("freddy.poll: %s must not wait", now.forbidden)
   end
   scheduler.flush()
   if first > last and not (inbox and inbox:ready()) then
@@ -463,7 +411,7 @@ local pump = {
     end
   end,
   serve = function(budget)
-    if polling or forbidden then
+    if polling or now.forbidden then
       return false
     end
     scheduler.poll(budget)
@@ -532,78 +480,11 @@ end
 
 -- --- Waiting -------------------------------------------------------------
 
--- PUC Lua 5.1 makes none of a C function, such as print.
-local function new_coroutine(fn)
-  local ok, co = pcall(coroutine.create, fn)
-  return ok and co or coroutine.create(function(...)
-    return fn(...)
-  end)
-end
-
---- Run `fn` where nothing may wait: in a coroutine of its own, or in that of
---- the host.
----@param name string what it is, for the message
----@param fn function
----@return boolean? ok nil when it yielded
----@return any ... its results; or what it raised, its coroutine, its traceback
-function scheduler.call_without_waiting(name, fn, ...)
-  if hosts.have_tasks() then
-    return hosted.call_hook(name, fn, ...)
-  end
-  local before = forbidden
-  local co = new_coroutine(fn)
-  local function leave(ok, ...)
-    forbidden = before
-    if ok and co_status(co) == "suspended" then
-      return nil, nil, co
-    elseif not ok then
-      return false, (...), co
-    end
-    return ok, ...
-  end
-  forbidden = name
-  return leave(co_resume(co, ...))
-end
-
---- Raise, at the caller's line, when a wait is not possible here.
----@param who string the function that would wait
----@return boolean? ok
----@return freddy.Error? err cancelled, in a task that was cancelled
-function scheduler.may_wait(who)
-  local co, is_main = co_running()
-  local hook = forbidden or co and hosted.hook(co)
-  if hook then
-    misuse.raise("%s: %s must not wait", who, hook)
-  end
-  local task = co and by_co[co]
-  if not task then
-    if not co or is_main then
-      current = nil -- left over from an interrupt: main is in no task
-    end
-    local at_work = hosts.current()
-    task = co and hosted.task(co)
-    local blocked = hosts.blocked()
-    if at_work.yields and not blocked and not task then
-      return true -- in none of our tasks, whatever runs it
-    end
-    task = task or current
-    if blocked then
-      misuse.raise("%s: %s", who, task and "a coroutine inside a task cannot "
-        .. "wait in this host: wait in the task's own function, or start "
-        .. "another task with freddy.spawn" or blocked)
-    end
-  end
-  if task and task.cancelled then
-    return nil, errors.new("cancelled", { message = "the task was cancelled" })
-  end
-  return true
-end
-
 -- Outside of a task's own coroutine it is the host that waits.
 local function wait_by_host(entry, task)
-  local at_work, before = hosts.current(), current
+  local at_work, before = hosts.current(), now.task
   -- A task that must not go on before this ends.
-  local outer = task or not at_work.yields and current or nil
+  local outer = task or not at_work.yields and before or nil
   local waiting = outer and outer.waiting
   if outer then
     outer.waiting = entry
@@ -613,7 +494,7 @@ local function wait_by_host(entry, task)
     outer.waiting = waiting
   end
   if not at_work.yields then
-    current = before
+    now.task = before
   end
   return outer
 end
@@ -622,7 +503,7 @@ end
 ---@param entry table
 ---@return boolean cancelled true when the waiting task was cancelled
 function scheduler.await(entry)
-  local task = scheduler.task()
+  local task = running_task()
   if entry.done then
     return false
   elseif task and by_co[task.co] then
@@ -654,7 +535,7 @@ local function serve_others(task)
     task.waiting = pause
     co_yield(WAIT)
     task.waiting = nil
-  elseif not current or hosts.current().yields then
+  elseif not now.task or hosts.current().yields then
     local give_way = hosts.current().give_way
     if give_way then
       give_way(pump)
@@ -668,7 +549,7 @@ end
 function scheduler.count_event()
   handled, turn = handled + 1, turn + 1
   if turn >= MAX_TURN or deadline and core.now() >= deadline then
-    serve_others(scheduler.task())
+    serve_others(running_task())
   end
 end
 

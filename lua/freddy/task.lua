@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --- Tasks: functions that run until they wait, and go on when what they wait
---- for has come. On top of the scheduler, which knows only coroutines.
+--- for has come. On top of the scheduler, which knows only their coroutines.
+local coroutines = require "freddy.coroutines"
 local errors = require "freddy.errors"
 local hosts = require "freddy.hosts"
 local misuse = require "freddy.misuse"
@@ -11,7 +12,7 @@ local task = {}
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local co_create, co_status = coroutine.create, coroutine.status
 local co_yield = coroutine.yield
-local REST = scheduler.REST
+local REST = coroutines.REST
 
 --- A function that runs beside others.
 ---@class freddy.Task
@@ -138,7 +139,7 @@ end
 ---@param name string what it is, for the message
 ---@param fn function
 function task.call_hook(name, fn, ...)
-  local ok, problem, co, trace = scheduler.call_without_waiting(name, fn, ...)
+  local ok, problem, co, trace = coroutines.call_without_waiting(name, fn, ...)
   if not ok then
     local cause = ok == nil and name .. " tried to wait" or problem
     note_unseen { err = failure({ co = co, trace = trace }, cause) }
@@ -353,7 +354,7 @@ function methods:rest()
   if #resting < MAX_RESTING then
     resting[#resting + 1] = self
   else
-    scheduler.adopt(self.co, nil)
+    coroutines.adopt(self.co, nil)
   end
 end
 
@@ -513,7 +514,7 @@ local function relay(self, co, ok, ...)
   if ok and co_status(co) == "suspended" then
     return relay(self, co, coroutine.resume(co, coroutine.yield(...)))
   end
-  scheduler.adopt(co, nil)
+  coroutines.adopt(co, nil)
   return ok, ...
 end
 
@@ -524,7 +525,7 @@ local function pcall_by_coroutine(fn, ...)
     return pcall(fn, ...)
   end
   local co = co_create(fn)
-  scheduler.adopt(co, self)
+  coroutines.adopt(co, self)
   return relay(self, co, coroutine.resume(co, ...))
 end
 
