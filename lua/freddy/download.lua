@@ -59,14 +59,7 @@ end
 ---@return freddy.Error? err as res:read
 function methods:finish()
   misuse.check_self(self, Download, "res:finish")
-  local piece, err
-  repeat
-    piece, err = read(self, "res:finish")
-  until not piece
-  if err then
-    return nil, err
-  end
-  return true
+  return pull.finish(self, read, "res:finish")
 end
 
 --- End the answer here: whoever reads it gets nil, err (kind `cancelled`),

@@ -144,6 +144,23 @@ function pull.read(self, who)
   return nil, self.err
 end
 
+--- Read and forget what is left.
+---@param self freddy.Pulled
+---@param read fun(self: freddy.Pulled, who: string): any?, freddy.Error?
+---@param who string the function, for messages
+---@return true? ok
+---@return freddy.Error? err why it ended early
+function pull.finish(self, read, who)
+  local piece, err
+  repeat
+    piece, err = read(self, who)
+  until not piece
+  if err then
+    return nil, err
+  end
+  return true
+end
+
 --- End it here.
 ---@param self freddy.Pulled
 ---@param why? freddy.Error what its reader gets

@@ -120,14 +120,7 @@ end
 ---@return freddy.Error? err as stream:next
 function methods:finish()
   misuse.check_self(self, Stream, "stream:finish")
-  local event, err
-  repeat
-    event, err = next_event(self, "stream:finish")
-  until not event
-  if err then
-    return nil, err
-  end
-  return true
+  return pull.finish(self, next_event, "stream:finish")
 end
 
 --- End the stream here: whoever reads it gets nil, err (kind `cancelled`),
