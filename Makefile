@@ -70,7 +70,7 @@ LINK = $(CC) $(CFLAGS) $(FLAGS) $(LDFLAGS)
 
 VERSION := $(shell sed -n 's/^\#define FREDDY_VERSION "\(.*\)"/\1/p' \
 	src/freddy.h)
-HEADERS := src/freddy.h src/freddy_lua.h
+HEADERS := $(wildcard src/freddy*.h)
 CORE_SRC := $(wildcard src/*.c src/base/*.c src/rules/*.c src/net/*.c)
 CORE_OBJ := $(CORE_SRC:src/%.c=$(BUILD)/core/%.o)
 CORE_LIB := $(BUILD)/core/libfreddy.a

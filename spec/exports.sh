@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What each built module shows to others: luaopen_* and freddy_*, nothing
-# else; every function that freddy.h declares; and what it wants from others
-# is Lua's, or in the libraries that it names itself. A static library has no
+# else; every function that freddy.h and its parts declare; and what it wants
+# from others is Lua's, or in the libraries that it names itself. A static library has no
 # name that the program it is linked into could have as well.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -19,12 +19,15 @@ check() {
   fi
 }
 
-declared=$(sed -n 's/.*[ *]\(freddy_[a-z0-9_]*\)(.*/\1/p' src/freddy.h |
+headers=$(find src -name 'freddy*.h' ! -name freddy_lua.h)
+# shellcheck disable=SC2086
+declared=$(sed -n 's/.*[ *]\(freddy_[a-z0-9_]*\)(.*/\1/p' $headers |
   grep -vE '^freddy_(code|error|event|request|options)$' | sort -u)
-api=$(grep -c '^FREDDY_API' src/freddy.h)
+# shellcheck disable=SC2086
+api=$(cat $headers | grep -c '^FREDDY_API')
 [ "$(echo "$declared" | wc -l)" = "$api" ] && wrong= ||
   wrong="read $(echo "$declared" | wc -l) names for $api declarations"
-check "freddy.h declares one function for each FREDDY_API" "$wrong"
+check "the headers declare one function for each FREDDY_API" "$wrong"
 
 for module in "$build"/*/freddy/core.so; do
   [ -f "$module" ] || continue

@@ -9,79 +9,23 @@
  *
  * After fork() the child starts an engine of its own at its first request.
  * A client that had posted nothing works in it; clients, inboxes and calls
- * that had answer FREDDY_EFORKED there. */
+ * that had answer FREDDY_EFORKED there.
+ *
+ * This header includes all of the API but what needs Lua (freddy_lua.h):
+ * freddy_base.h has errors, freddy_session.h credentials and tokens,
+ * freddy_rate.h limits and counters; the rest is here. */
 #ifndef FREDDY_H
 #define FREDDY_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "freddy_base.h"
+#include "freddy_rate.h"
+#include "freddy_session.h"
 
 #define FREDDY_VERSION "0.1.0"
-
-#if defined(__GNUC__)
-#define FREDDY_API __attribute__((visibility("default")))
-#define FREDDY_MUST_CHECK __attribute__((warn_unused_result))
-#else
-#define FREDDY_API
-#define FREDDY_MUST_CHECK
-#endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* A code and the lower-case name of its kind (freddy_error_name). An HTTP
- * answer of any status is no error here: it is a response. */
-typedef enum freddy_code {
-  FREDDY_OK = 0,
-  FREDDY_EMISUSE,     /* "misuse": an argument is wrong; message says which */
-  FREDDY_ERESOLVE,    /* "resolve": the name has no address */
-  FREDDY_ECONNECT,    /* "connect": none; reason proxy, proxy_auth... */
-  FREDDY_ETLS,        /* "tls": handshake or certificate */
-  FREDDY_ETIMEOUT,    /* "timeout": reason connect, first_byte, stall, total */
-  FREDDY_ECUT,        /* "cut": closed before or within the answer */
-  FREDDY_ECANCELLED,  /* "cancelled": freddy_call_cancel */
-  FREDDY_ETOO_LARGE,  /* "too_large": a ceiling; reason header, body, event */
-  FREDDY_EPROTOCOL,   /* "protocol": no HTTP; reason bad_gzip, bad_length... */
-  FREDDY_EREDIRECT,   /* "redirect": not followed; reason no_location,
-                         bad_location, too_many, insecure, cross_origin_body,
-                         body_spent, secret_in_location. The answer is there */
-  FREDDY_EAUTH,       /* "auth" */
-  FREDDY_EBODY,       /* "body": what is sent; reason reader_failed,
-                         file_failed; or what is to be kept: save_failed */
-  FREDDY_EQUEUE_FULL, /* "queue_full" */
-  FREDDY_ERATE_LIMITED,       /* "rate_limited": held back by a known limit */
-  FREDDY_ECLOSED,             /* "closed": the client was closed */
-  FREDDY_EFORKED,             /* "forked": belongs to another process */
-  FREDDY_ENOMEM,              /* "memory" */
-  FREDDY_EMISSING_CREDENTIALS /* "missing_credentials" */
-} freddy_code;
-
-/* A failure. A plain struct, so that reporting one never allocates; it never
- * holds a secret. Zero it before use: the first error wins, and one that holds
- * an error stays as it is. `sent` is 1 when any byte of the request may have
- * left. */
-typedef struct freddy_error {
-  freddy_code code;
-  int sent;
-  char reason[24];    /* one stable word, or "" */
-  char message[232];  /* one line for a person */
-  double retry_after; /* FREDDY_EAUTH, refresh_failed, and
-                         FREDDY_ERATE_LIMITED: seconds; 0: unknown */
-  int uncertain;      /* FREDDY_EAUTH, session_expired: 1 when the answer of a
-                         refresh was lost before */
-  const char *cause;  /* FREDDY_EAUTH: why the server refused what there was
-                         to renew the token with, "invalid_api_key"; FREDDY_ECUT
-                         of a turn: why it is not resumed; static; NULL: not
-                         known */
-} freddy_error;
-
-typedef struct freddy_client freddy_client;
-typedef struct freddy_inbox freddy_inbox;
-typedef struct freddy_call freddy_call;
-
-/* The name of a code, such as "timeout". Static; "unknown" for no code. */
-FREDDY_API const char *freddy_error_name(freddy_code code);
 
 /* The version of the library that is linked, FREDDY_VERSION. Static. */
 FREDDY_API const char *freddy_version(void);
@@ -97,25 +41,6 @@ typedef struct freddy_timeouts {
   double total;      /* 600: everything, from freddy_start; none for streams */
   double auth;       /* 30: a refresh or an exchange (of a client only) */
 } freddy_timeouts;
-
-typedef enum freddy_rate_mode {
-  FREDDY_RATE_ADAPTIVE = 0, /* by what the answers tell of the server's limits
-                               (X-RateLimit-*, Retry-After) */
-  FREDDY_RATE_PLAN,
-  FREDDY_RATE_OFF
-} freddy_rate_mode;
-
-/* How many requests may leave. All zero: adaptive. */
-typedef struct freddy_rate_limit {
-  freddy_rate_mode mode;
-  const char *plan; /* FREDDY_RATE_PLAN: "standard" (100 a minute, 120 in the
-                       first, 10,000 a day) or "premium" (ten times that);
-                       NULL: what follows */
-  uint32_t per_minute; /* sustained; 1 and up */
-  uint32_t burst;      /* the most in any 60 seconds, per_minute and up; 0:
-                          per_minute */
-  uint32_t per_day;    /* the most in any 24 hours; 0: no such limit */
-} freddy_rate_limit;
 
 /* All zero means the defaults. Every string is borrowed for the call only. */
 typedef struct freddy_options {
@@ -202,106 +127,6 @@ FREDDY_API void freddy_client_close(freddy_client *client);
 
 /* Close, then drop the caller's reference. Never waits. */
 FREDDY_API void freddy_client_free(freddy_client *client);
-
-typedef enum freddy_credential {
-  FREDDY_NONE = 0, /* `secret` is ignored */
-  FREDDY_API_KEY,
-  FREDDY_TOKEN,
-  FREDDY_SESSION, /* tokens that are renewed; see freddy_client_set_session */
-  FREDDY_PROVIDER /* only told, not given: freddy_options.provider */
-} freddy_credential;
-
-/* Replace the credential. Requests that are sent from now on carry the new
- * one, those already started but not yet sent included. Never blocks.
- * Returns FREDDY_OK, or FREDDY_EMISUSE (empty, control characters),
- * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_ENOMEM. */
-FREDDY_API int freddy_client_set_credential(freddy_client *client,
-                                            freddy_credential kind,
-                                            const char *secret, size_t size,
-                                            freddy_error *err);
-
-/* Use these tokens from now on, as freddy_client_set_credential does: a
- * session that ends whatever there was, an expired one included.
- *
- * access      NULL: none yet, `refresh` brings the first
- * refresh     NULL: none; then `access` is what FREDDY_TOKEN is
- * expires_in  what is left of `access`'s life, in seconds; 0: what it says
- *
- * Returns FREDDY_OK, or FREDDY_EMISUSE (neither; empty; control characters),
- * FREDDY_ECLOSED, FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
-FREDDY_API int freddy_client_set_session(freddy_client *client,
-                                         const char *access,
-                                         const char *refresh,
-                                         double expires_in, freddy_error *err);
-
-/* Forget every credential of the client, and of those that share its session:
- * requests get FREDDY_EMISSING_CREDENTIALS from now on. Tells no server.
- * Never blocks. */
-FREDDY_API void freddy_client_forget(freddy_client *client);
-
-typedef struct freddy_session_status {
-  freddy_credential kind;
-  const char *state; /* "empty", "fetching", "fresh", "stale", "refreshing",
-                        "expired", "failed", "revoked"; static */
-  double expires_in; /* seconds until the token counts as expired; -1: not
-                        known */
-  int refreshing;    /* 1 while a renewal is under way */
-  uint64_t refreshes;
-  char tail[5];         /* as freddy_client_credential's */
-  int saving;           /* 1 while its store is to get something */
-  char last_error[232]; /* of the last renewal or save that failed; "" after a
-                           renewal that did not */
-} freddy_session_status;
-
-/* How the credential stands. Never blocks, and never holds a secret. */
-FREDDY_API void freddy_client_status(freddy_client *client,
-                                     freddy_session_status *status);
-
-/* Another limit, at once, for those that wait, too. What was sent stays
- * counted. FREDDY_OK or FREDDY_EMISUSE, FREDDY_ECLOSED, FREDDY_EFORKED. Never
- * blocks. */
-FREDDY_API int freddy_client_set_rate_limit(freddy_client *client,
-                                            const freddy_rate_limit *limit,
-                                            freddy_error *err);
-
-/* Seconds are from now; what is not known is -1. */
-typedef struct freddy_rate {
-  freddy_rate_mode mode;
-  uint32_t per_minute, burst, per_day; /* of a plan; else 0 */
-  int64_t room;   /* how many may leave at once; -1: no limit is known */
-  double next;    /* until the next one may leave; 0: now */
-  uint32_t today; /* sent in the last 24 hours */
-  /* What the server last told of its own window, reckoned on. */
-  double limit, remaining, resets_in;
-  uint32_t waiting;   /* for this limiter, of all who share it */
-  uint32_t in_flight; /* sent, and nothing heard of them yet */
-} freddy_rate;
-
-/* How the client's rate limit stands. Never blocks. */
-FREDDY_API void freddy_client_rate(freddy_client *client, freddy_rate *rate);
-
-/* Since the client was made. */
-typedef struct freddy_client_stats {
-  uint64_t requests;  /* started */
-  uint64_t failures;  /* that ended with an error, which no answer is */
-  uint64_t attempts;  /* sent: the first ones, repeats, replays, redirects */
-  uint64_t retries;   /* of these, repeats of what had failed */
-  uint64_t refreshes; /* of the session, whoever shares it */
-  uint64_t waits;     /* requests that could not leave at once */
-  double waited;      /* seconds, by all of them */
-  uint64_t bytes_sent, bytes_received; /* of bodies */
-  uint64_t connections_opened, connections_reused;
-  uint32_t waiting, in_flight; /* now */
-} freddy_client_stats;
-
-/* Count. Never blocks on I/O, and costs next to nothing. */
-FREDDY_API void freddy_client_stats_get(freddy_client *client,
-                                        freddy_client_stats *stats);
-
-/* What kind of credential the client has now, and into tail[5] the last four
- * characters of one that has 20 or more, else "". `tail` may be NULL. */
-FREDDY_API freddy_credential freddy_client_credential(freddy_client *client,
-                                                      char *tail);
 
 /* Copy `text` with every secret that the client knows masked by "***": its
  * current credential, those it replaced while calls that carried them live,
@@ -394,17 +219,6 @@ typedef enum freddy_class {
   FREDDY_TERMINAL,     /* the answer is whole, or was cancelled */
   FREDDY_FAILURE       /* there will be no answer: the last event */
 } freddy_class;
-
-/* Tokens that are handed over. */
-typedef struct freddy_tokens {
-  const char *access_token;
-  const char *refresh_token; /* NULL: none */
-  double expires_in;         /* seconds that it has left; 0: not known */
-  double expires_at;         /* the same as seconds since 1970, by this
-                                machine's clock; not looked at in answers */
-  const char *cause;         /* "exchange", "verify", "login", "refresh",
-                                "provider"; static; not looked at in answers */
-} freddy_tokens;
 
 typedef struct freddy_event {
   freddy_event_type type;
@@ -631,29 +445,6 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     freddy_call **out,
                                                     freddy_error *err);
 
-/* All zero: renew now, within the usual total. */
-typedef struct freddy_renewal {
-  int settle;     /* 1: renew nothing, only wait until no renewal is under way,
-                     its tokens were told, and those of a login are kept */
-  int forget;     /* 1: instead of all that, do what freddy_client_forget does,
-                     and wait until the store has forgotten, too */
-  double timeout; /* seconds; 0: 600, negative: none */
-  void *user;     /* given back in every event */
-} freddy_renewal;
-
-/* Renew the client's session, whatever the age of its token; who asks while a
- * renewal is under way joins it. The call ends (FREDDY_DONE) with status 0:
- * without error when there is a new token, else as a request would that waits
- * for one: FREDDY_EAUTH with reason session_expired, refresh_failed (during
- * the pause after a failure at once) or no_session, FREDDY_ETIMEOUT... With
- * `settle` or `forget`: store_failed, when the store could not take what
- * freddy_client_install or set_session gave, or has still got it. The
- * call's end does not end the renewal. Never blocks. Returns as freddy_start
- * does. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_start_renewal(
-    freddy_client *client, freddy_inbox *inbox, const freddy_renewal *how,
-    freddy_call **out, freddy_error *err);
-
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
  * is in the inbox before this returns, unless the call had ended already, or
  * is in the moment of putting its `save_to` in place.
@@ -675,74 +466,6 @@ FREDDY_API int freddy_call_next(freddy_call *call, freddy_event *event);
  * Returns FREDDY_OK, FREDDY_EMISUSE (more than was wanted), FREDDY_ENOMEM. */
 FREDDY_API int freddy_call_answer(freddy_call *call, uint32_t question,
                                   const char *data, size_t size);
-
-/* Use the session that the answer of `call` holds: that of an endpoint which
- * gives tokens out (login, verify), in any of the forms that were seen. It
- * takes the place of whatever credential there was, as by
- * freddy_client_set_session. The tokens are masked in the call's body then.
- *
- * call       of this client, after FREDDY_DONE. Make it with `secrets`
- * must_have  0: an answer without a token is fine (a login that wants a code)
- * cause      "login" or "verify", for FREDDY_NEW_TOKENS; static
- * installed  1 when there is a new session
- * err        optional; filled on failure
- *
- * FREDDY_OK, also where the call failed or its answer is not 2xx. Otherwise
- * nothing has changed, and the call's body is wiped: FREDDY_EPROTOCOL, an
- * answer that is not to be believed, with reason bad_json, not_an_object,
- * no_token, bad_token, bad_type, bad_life or ran_out; FREDDY_ECLOSED,
- * FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_client_install(
-    freddy_client *client, freddy_call *call, int must_have, const char *cause,
-    int *installed, freddy_error *err);
-
-/* All zero hears nothing. */
-typedef struct freddy_listener {
-  int tokens;   /* 1: FREDDY_NEW_TOKENS */
-  int provides; /* 1: FREDDY_NEED_TOKEN; see freddy_options.provider */
-  int failures; /* 1: FREDDY_NOT_KEPT */
-  void *user;   /* given back in every event */
-} freddy_listener;
-
-/* Listen to what becomes of the client's session: a call that sends nothing.
- * It ends with FREDDY_ECLOSED when the client is closed, or is cancelled.
- *
- * FREDDY_NEW_TOKENS comes when tokens were exchanged, renewed, provided, taken
- * from a login (freddy_client_install) or found in the store, where another
- * process had left them ("refresh"); and on freddy_client_forget.
- * Everyone hears it who listens to a client that has this session. Until all
- * have answered, but at most 5 seconds, requests that wait for the token go on
- * waiting; others may be sent with it already.
- *
- * FREDDY_NEED_TOKEN comes when a client made with `provider` needs a token,
- * to its first listener that provides; when no answer comes within
- * timeouts.auth, or no listener is there, that is a failure. (A request of
- * this very client that needs the token waits for it, too.)
- *
- * FREDDY_NOT_KEPT comes when the store of freddy_options could not take what a
- * renewal brought or freddy_client_set_session gave: that is in memory only,
- * and requests go on with it.
- *
- * Starts no engine. Never blocks. Returns FREDDY_OK, FREDDY_ECLOSED,
- * FREDDY_EFORKED, FREDDY_ENOMEM. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_listen(freddy_client *client,
-                                               freddy_inbox *inbox,
-                                               const freddy_listener *how,
-                                               freddy_call **out,
-                                               freddy_error *err);
-
-/* Answer a FREDDY_NEW_TOKENS (`tokens` and `failure` are not looked at) or a
- * FREDDY_NEED_TOKEN. An answer to a question that is no longer asked is
- * dropped.
- *
- * tokens   copied. What no server sends (no access token, blanks...) counts
- *          as a failure; NULL: there are none, for `failure`
- * failure  one line for a person; NULL: not said
- *
- * Returns FREDDY_OK, FREDDY_EFORKED, FREDDY_ENOMEM. Never blocks. */
-FREDDY_API int freddy_call_answer_token(freddy_call *call, uint32_t question,
-                                        const freddy_tokens *tokens,
-                                        const char *failure);
 
 /* Drop the caller's reference; a call still in flight is cancelled and
  * delivers nothing more. Never waits. */
