@@ -28,22 +28,6 @@ local function calls(name)
   return helper.counters().auth[name].calls
 end
 
--- Everything that can be read of a value, as one text.
-local function text_of(value, seen)
-  seen = seen or {}
-  if type(value) ~= "table" then
-    return tostring(value)
-  elseif seen[value] then
-    return ""
-  end
-  seen[value] = true
-  local out = { tostring(value) }
-  for key, item in pairs(value) do
-    out[#out + 1] = text_of(key, seen) .. "=" .. text_of(item, seen)
-  end
-  return table.concat(out, "\n")
-end
-
 local function logged_in(options)
   local client = client_with(options)
   local challenge = freddy.assert(client.auth:login(user()))
@@ -141,7 +125,7 @@ describe("client.auth:login", function()
     assert.is_nil(answer)
     assert.equal("unauthorized", err.kind)
     assert.equal("invalid_credentials", err.reason)
-    assert.is_nil(text_of(err):find(secret, 1, true))
+    assert.is_nil(helper.text_of(err):find(secret, 1, true))
     client:close()
   end)
 
@@ -159,12 +143,12 @@ describe("client.auth:login", function()
       email_or_username = "x", password = secret,
     }
     assert.equal("invalid", err.kind)
-    local all = text_of(err)
+    local all = helper.text_of(err)
     assert.is_nil(all:find("odd chars", 1, true))
     assert.truthy(all:find("***", 1, true))
 
     _, err = client.auth:verify { email_key = "k", verification_code = CODE }
-    all = text_of(err)
+    all = helper.text_of(err)
     assert.is_nil((" " .. all:gsub("48210", "") .. " "):find "%D4821%D")
     assert.truthy(all:find("48210", 1, true)) -- what only contains it stays
     client:close()

@@ -216,6 +216,26 @@ function helper.eventually(condition, seconds)
   error(("not within %g s"):format(seconds or 10), 2)
 end
 
+--- Everything that can be read of a value, as one text.
+---@param value any
+---@param seen? table<table, boolean> tables that are in it already
+---@return string
+function helper.text_of(value, seen)
+  seen = seen or {}
+  if type(value) ~= "table" then
+    return tostring(value)
+  elseif seen[value] then
+    return ""
+  end
+  seen[value] = true
+  local parts = { tostring(value) }
+  for key, item in pairs(value) do
+    parts[#parts + 1] = helper.text_of(key, seen) .. "="
+      .. helper.text_of(item, seen)
+  end
+  return table.concat(parts, "\n")
+end
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end

@@ -50,22 +50,6 @@ local function check_fields()
   end
 end
 
--- All text that can be reached.
-local function text_of(value, seen)
-  seen = seen or {}
-  if type(value) ~= "table" then
-    return tostring(value)
-  elseif seen[value] then
-    return ""
-  end
-  seen[value] = true
-  local parts = { tostring(value) }
-  for key, field in pairs(value) do
-    parts[#parts + 1] = text_of(key, seen) .. "=" .. text_of(field, seen)
-  end
-  return table.concat(parts, "\n")
-end
-
 before_each(function()
   helper.reset()
   freddy.on_error = nil
@@ -242,8 +226,8 @@ describe("hooks", function()
     client:get("/v1/leak?where=body&status=503&form=full")
     client:get("/v1/leak?where=header")
     client:get("/v1/open?key=" .. secret)
-    assert.is_nil(text_of(events):find(secret, 1, true))
-    assert.is_nil(text_of(lines):find(secret, 1, true))
+    assert.is_nil(helper.text_of(events):find(secret, 1, true))
+    assert.is_nil(helper.text_of(lines):find(secret, 1, true))
     assert.is_true(#events >= 8)
   end)
 
