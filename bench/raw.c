@@ -15,7 +15,6 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +23,7 @@
 
 #include "bench.h"
 #include "freddy.h" /* the version, and nothing else of it */
+#include "loop.h"
 
 enum { MAX_WIDTH = 256, WARM_UP = 200, MAX_BODY = 4096 };
 
@@ -101,48 +101,8 @@ static void run_easy(const char *url, long count) {
 
 /* --- The loop: socket_action and epoll ---------------------------------- */
 
-struct loop {
-  CURLM *multi;
-  int epoll;
-  double due; /* when libcurl wants to be called; < 0: never */
-};
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
-                     void *known) {
-  struct loop *loop = context;
-  struct epoll_event event = {.data.fd = fd};
-
-  (void)easy;
-  if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &event);
-    return 0;
-  }
-  event.events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-                 (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-  epoll_ctl(loop->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-  curl_multi_assign(loop->multi, fd, loop);
-  return 0;
-}
-
-static int on_timer(CURLM *multi, long ms, void *context) {
-  struct loop *loop = context;
-
-  (void)multi;
-  loop->due = ms < 0 ? -1 : bench_now() + (double)ms / 1e3;
-  return 0;
-}
-
 static void loop_init(struct loop *loop) {
-  loop->multi = curl_multi_init();
-  loop->epoll = epoll_create1(EPOLL_CLOEXEC);
-  loop->due = -1;
-  if (!loop->multi || loop->epoll < 0) {
-    bench_die("no multi handle");
-  }
-  curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
-  curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+  loop_open(loop);
   curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, (long)MAX_WIDTH);
 }
 

@@ -20,7 +20,6 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,6 +27,7 @@
 
 #include "bench.h"
 #include "freddy.h"
+#include "loop.h"
 
 enum { GAP = 500, MAX_STREAMS = 8192, SETTLE = 300000 };
 
@@ -188,35 +188,6 @@ static void print_result(const struct bench *bench, long events) {
 
 /* --- libcurl ------------------------------------------------------------ */
 
-struct loop {
-  CURLM *multi;
-  int epoll;
-  double due;
-};
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *context,
-                     void *known) {
-  struct loop *loop = context;
-  struct epoll_event event = {.data.fd = fd};
-
-  (void)easy;
-  if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, &event);
-    return 0;
-  }
-  event.events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
-                 (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
-  epoll_ctl(loop->epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event);
-  curl_multi_assign(loop->multi, fd, loop);
-  return 0;
-}
-
-static int on_timer(CURLM *multi, long ms, void *context) {
-  (void)multi;
-  ((struct loop *)context)->due = ms < 0 ? -1 : bench_now() + (double)ms / 1e3;
-  return 0;
-}
-
 struct text {
   char data[32];
 };
@@ -294,17 +265,13 @@ static void *turn_on(void *loop) {
 }
 
 static void run_raw(unsigned port, long streams, long events) {
-  struct loop loop = {.multi = curl_multi_init(), .due = -1};
+  struct loop loop;
   struct bench bench;
   pthread_t thread;
   char url[64];
 
   snprintf(url, sizeof(url), "http://127.0.0.1:%u/", port);
-  loop.epoll = epoll_create1(EPOLL_CLOEXEC);
-  curl_multi_setopt(loop.multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-  curl_multi_setopt(loop.multi, CURLMOPT_SOCKETDATA, &loop);
-  curl_multi_setopt(loop.multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  curl_multi_setopt(loop.multi, CURLMOPT_TIMERDATA, &loop);
+  loop_open(&loop);
   for (long i = 0; i < streams; i++) {
     CURL *easy = curl_easy_init();
 
