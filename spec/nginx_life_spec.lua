@@ -35,6 +35,20 @@ local LOCATIONS = [[
       ngx.say(res and res.status or err.kind)
     }
   }
+  location = /left {
+    content_by_lua_block {
+      local stream = assert(client:stream "/v1/events?count=100000&ms=50")
+      local event = stream:next()
+      if ngx.var.query_string == "cancelled" then
+        stream:cancel()
+      else
+        stream = nil
+        collectgarbage()
+        collectgarbage()
+      end
+      ngx.say(event and "read")
+    }
+  }
   location = /killed {
     content_by_lua_block {
       local stream = assert(client:stream "/v1/drip?sse=1&chunks=4&ms=300")
@@ -169,6 +183,14 @@ describe("a worker of nginx", function()
     local log = server:wait()
     assert.equal("", log)
   end)
+
+  for _, way in ipairs { "cancelled", "forgotten" } do
+    it("ends when the last stream was " .. way, function()
+      local server = nginx_util.start { http = INIT, server = LOCATIONS }
+      assert.equal("read\n", (server:get("/left?" .. way)))
+      assert.equal("", server:stop())
+    end)
+  end
 
   it("ends with calls open when it must", function()
     local server = nginx_util.start { http = INIT, server = LOCATIONS }

@@ -207,6 +207,9 @@ void fy_call_abandon(struct freddy_call *call) {
   fy_flow_move(&call->flow, &flow);
   causes = call->cause_first;
   call->cause_first = call->cause_last = NULL;
+  if (!ended) { /* who sleeps there may have nothing left to wait for */
+    fy_bell_ring(&call->inbox->bell);
+  }
   fy_inbox_unlock(call->inbox);
   fy_flow_clear(&flow);
   free_causes(causes);
