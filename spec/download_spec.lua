@@ -347,22 +347,9 @@ end)
 
 describe("turns", function()
   it("are taken, however fast one body comes", function()
-    local seen = {}
-    -- Reads until the other one was seen, which has as much to read.
-    local function reader(name, other)
-      local res = freddy.assert(get(url("body-endless", { mb = 256 })))
-      freddy.assert(res:read())
-      return function()
-        while not (seen[name] and seen[other]) do
-          freddy.assert(res:read())
-          seen[name] = true
-        end
-        res:cancel()
-        return true
-      end
-    end
-    local _, errs = freddy.all { reader("a", "b"), reader("b", "a") }
-    assert.is_nil(errs)
+    assert.is_nil(helper.take_turns(function()
+      return get(url("body-endless", { mb = 256 }))
+    end, "read"))
   end)
 
   it("are given to tasks by a script that reads without a pause", function()

@@ -264,4 +264,27 @@ function helper.script(source, environment)
   return text, tonumber(status)
 end
 
+--- Two that have as much to read as one likes, each reading until both have
+--- got on: why a task failed, or nil.
+---@param open fun(): table
+---@param take string the method that reads
+function helper.take_turns(open, take)
+  local freddy = require("freddy")
+  local seen = {}
+  local function reader(name, other)
+    local source = freddy.assert(open())
+    freddy.assert(source[take](source))
+    return function()
+      while not (seen[name] and seen[other]) do
+        freddy.assert(source[take](source))
+        seen[name] = true
+      end
+      source:cancel()
+      return true
+    end
+  end
+  local _, errs = freddy.all { reader("a", "b"), reader("b", "a") }
+  return errs
+end
+
 return helper

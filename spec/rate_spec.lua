@@ -46,6 +46,12 @@ local function send(client, n, out, more)
   end)
 end
 
+local function send_all(client, count, out)
+  for n = 1, count do
+    send(client, n, out)
+  end
+end
+
 local function wait_for(out, count)
   helper.eventually(function()
     return (out.count or 0) >= count
@@ -93,9 +99,7 @@ describe("a rate limit", function()
       helper.control { recent = 2000 }
       local client = client_of { rate_limit = SLOW, max_in_flight = 1 }
       local out = {}
-      for n = 1, 1002 do
-        send(client, n, out)
-      end
+      send_all(client, 1002, out)
       wait_for(out, 2)
       assert.equal(200, out[1].status)
       assert.equal("queue_full", out[1002].kind)
@@ -116,9 +120,7 @@ describe("a rate limit", function()
   it("is taken off while requests wait", function()
     local client = client_of { rate_limit = SLOW }
     local out = {}
-    for n = 1, 5 do
-      send(client, n, out)
-    end
+    send_all(client, 5, out)
     waiting(client, 4)
     client:set_rate_limit(false)
     wait_for(out, 5)
@@ -172,9 +174,7 @@ describe("a rate limit", function()
   it("ends those who wait when the client is closed", function()
     local client = client_of { rate_limit = SLOW }
     local out = {}
-    for n = 1, 3 do
-      send(client, n, out)
-    end
+    send_all(client, 3, out)
     waiting(client, 2)
     client:close()
     wait_for(out, 3)
@@ -338,9 +338,7 @@ describe("an adaptive rate limit", function()
     local client = client_of()
     assert(client:get "/v1/open?n=0")
     local out = {}
-    for n = 1, 49 do
-      send(client, n, out)
-    end
+    send_all(client, 49, out)
     wait_for(out, 49)
     assert.is_nil(statuses()["429"])
     assert.equal(50, statuses()["200"])
@@ -438,9 +436,7 @@ describe("max_in_flight", function()
     helper.control { delay = { path = "/v1/open", hold = "all", times = 2 } }
     local client = client_of { max_in_flight = 2 }
     local out = {}
-    for n = 1, 9 do
-      send(client, n, out)
-    end
+    send_all(client, 9, out)
     helper.eventually(function() return requests() == 2 end)
     waiting(client, 7)
     assert.equal(2, client:stats().in_flight)
@@ -458,9 +454,7 @@ describe("max_in_flight", function()
       local crowd = client_of()
       local single = client_of()
       local out = {}
-      for n = 1, 200 do
-        send(crowd, n, out)
-      end
+      send_all(crowd, 200, out)
       helper.eventually(function() return requests() == 64 end)
       waiting(crowd, 136)
       local other = {}
@@ -481,9 +475,7 @@ describe("max_in_flight", function()
       times = 64 } }
     local client = client_of()
     local out = {}
-    for n = 1, 65 do
-      send(client, n, out)
-    end
+    send_all(client, 65, out)
     helper.eventually(function() return requests() == 64 end)
     local stream = assert(client:stream("/v1/drip?sse=1&chunks=2&ms=1"))
     local count = 0
@@ -503,9 +495,7 @@ describe("max_in_flight", function()
       timeout = { connect = 60 } }
     assert(client:get "/v1/health")
     local out = {}
-    for n = 1, 260 do
-      send(client, n, out)
-    end
+    send_all(client, 260, out)
     helper.eventually(function() return requests() == 256 end, 30)
     assert.equal(4, client:stats().waiting)
     helper.control { release = "all" }
@@ -517,9 +507,7 @@ describe("max_in_flight", function()
       times = 100 } }
     local client = client_of { max_in_flight = 100 }
     local out = {}
-    for n = 1, 110 do
-      send(client, n, out)
-    end
+    send_all(client, 110, out)
     helper.eventually(function() return requests() == 100 end)
     helper.control { release = "all" }
     wait_for(out, 110)

@@ -551,23 +551,10 @@ end)
 
 describe("many streams", function()
   it("take turns, however fast one comes", function()
-    local seen = {}
-    -- Reads until the other one was seen, which has as much to read.
-    local function reader(name, other)
-      local stream = freddy.assert(client:stream(helper.hostile("sse-endless",
-        { kind = "events", mb = 2048 })))
-      freddy.assert(stream:next())
-      return function()
-        while not (seen[name] and seen[other]) do
-          freddy.assert(stream:next())
-          seen[name] = true
-        end
-        stream:cancel()
-        return true
-      end
-    end
-    local _, errs = freddy.all { reader("a", "b"), reader("b", "a") }
-    assert.is_nil(errs)
+    assert.is_nil(helper.take_turns(function()
+      return client:stream(helper.hostile("sse-endless",
+        { kind = "events", mb = 2048 }))
+    end, "next"))
   end)
 
   it("that are always ready hold up nobody who starts a task", function()
