@@ -46,7 +46,8 @@ static double seconds(void) {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static double life;
-static double came[MOST_RENEWALS], granted[MOST_RENEWALS];
+static double left[MOST_RENEWALS], granted[MOST_RENEWALS];
+static freddy_client *client;
 static int renewals, dead, good, refreshing, most_at_once;
 
 static double setting(const char *name, double usual) {
@@ -57,12 +58,14 @@ static double setting(const char *name, double usual) {
 
 static int renew(int fd) {
   struct timespec slow = {0, 50000000};
+  freddy_session_status status;
   char body[200];
   int nth;
 
+  freddy_client_status(client, &status);
   pthread_mutex_lock(&lock);
   nth = renewals < MOST_RENEWALS - 1 ? renewals : MOST_RENEWALS - 1;
-  came[nth] = seconds();
+  left[nth] = status.expires_in;
   refreshing++;
   most_at_once = refreshing > most_at_once ? refreshing : most_at_once;
   pthread_mutex_unlock(&lock);
@@ -146,14 +149,13 @@ static int round_of_requests(struct rig *rig) {
   return ready;
 }
 
-/* How old the token was when it was renewed: never before its early window,
- * which begins 20 to 22 % before its end. */
+/* What was left of the token when its renewal had come to the server: never
+ * more than the early window, which begins 20 to 22 % before the end. The
+ * client's own count, since a machine may hold up what is on its way. */
 static void check_windows(void) {
   for (int i = 1; i < renewals; i++) {
-    double age = (came[i] - came[i - 1]) / life;
-
-    printf("renewed at %.1f %% of the life\n", 100 * age);
-    CHECK(age > 0.775);
+    printf("renewed with %.1f %% of the life left\n", 100 * left[i] / life);
+    CHECK(left[i] <= 0.22 * life);
   }
 }
 
@@ -175,7 +177,7 @@ int main(void) {
   set_life();
   rig_open(&rig, serve);
   freddy_client_free(rig.client);
-  rig.client = rig_client(rig.server->port, &opts);
+  rig.client = client = rig_client(rig.server->port, &opts);
   CHECK_INT(pthread_create(&thread, NULL, step_about, NULL), 0);
   round_of_requests(&rig);
   begun = seconds();
