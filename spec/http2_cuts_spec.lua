@@ -32,7 +32,9 @@ describe("an HTTP/2 answer cut at every byte of its frames", function()
       local got = res or err.response
       assert.equal(right.kind, err and err.kind, at)
       assert.equal(right.status, got.status, at)
-      assert.equal(right.body, got.body, at)
+      local is_cut = err and err.details and err.details.cut
+      assert.equal(is_cut and right.body:sub(1, #got.body) or right.body,
+        got.body, at)
       return
     end
     assert.equal("cut", err.kind, at)

@@ -65,6 +65,10 @@ local rows = {
   { "rst", { at = "unended", bare = "y" }, "cut" },
   { "rst", { at = "body", ["then"] = "fin" }, "cut" },
   { "rst", { at = "head", ["then"] = "reset" }, "cut" },
+  { "rst", { at = "body", status = 503 }, "server" },
+  { "rst", { at = "head", status = 404, code = "PROTOCOL_ERROR" },
+    "not_found" },
+  { "rst", { at = "body", status = 429, ["then"] = "fin" }, "rate_limited" },
 
   -- Not HTTP/2, or not by its rules.
   { "http1", {}, "cut protocol", on = true },

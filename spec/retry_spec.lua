@@ -266,6 +266,70 @@ describe("a POST", function()
   end)
 end)
 
+-- An answer that ends within its body, as `how` says, with `more` lines.
+local function cut_answer(status, how, more)
+  return {
+    text = ("HTTP/1.1 %d No\r\nContent-Type: application/json\r\n"
+      .. "Content-Length: 100\r\n%s\r\n{\"detail\":\"no"):format(status,
+        more or ""),
+    ["end"] = how,
+  }
+end
+
+describe("an answer that refuses and is cut within its body", function()
+  for _, how in ipairs { "fin", "reset" } do
+    it("is what its status says, whatever the method: " .. how, function()
+      local res = freddy.assert(ask("raw,ok",
+        cut_answer(429, how, "Retry-After: 0\r\n"), { method = "POST" }))
+      assert.equal(2, res.attempts)
+    end)
+  end
+
+  it("has its Retry-After heeded", function()
+    local _, err = ask("raw", cut_answer(503, "fin", "Retry-After: 61\r\n"))
+    assert.equal("server", err.kind)
+    assert.equal(61, err.retry_after)
+    assert.equal(1, err.attempts)
+    assert.is_true(err.details.cut)
+    assert.equal('{"detail":"no', err.response.body)
+  end)
+
+  it("is the same when it only stops", function()
+    local _, err = ask("raw", cut_answer(500, "hold"),
+      { retries = 0, timeout = { stall = 0.1 } })
+    assert.equal("server", err.kind)
+    assert.is_true(err.details.cut)
+    assert.is_true(err.retryable)
+  end)
+
+  it("is repeated as one that is whole", function()
+    local again = { [404] = 1, [422] = 1, [500] = 3, [503] = 3 }
+    for status, attempts in pairs(again) do
+      retry.next()
+      local _, err = ask("raw", cut_answer(status, "fin"))
+      assert.equal(status, err.status)
+      assert.equal(attempts, err.attempts)
+      assert.is_true(err.details.cut)
+      assert.equal(attempts > 1, err.retryable)
+    end
+    retry.next()
+    local _, err = ask("raw", cut_answer(503, "fin"), { method = "POST" })
+    assert.equal("server", err.kind)
+    assert.equal(1, err.attempts)
+  end)
+
+  it("is a 401 like any other", function()
+    local _, err = ask("raw", cut_answer(401, "reset"))
+    assert.equal("unauthorized", err.kind)
+  end)
+
+  it("is cut if it is no refusal", function()
+    local _, err = ask("raw", cut_answer(200, "fin"), { retries = 0 })
+    assert.equal("cut", err.kind)
+    assert.is_nil(err.details)
+  end)
+end)
+
 -- --- What they have in common --------------------------------------------
 
 describe("Idempotency-Key", function()

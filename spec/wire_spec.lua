@@ -362,8 +362,11 @@ describe("an answer cut at every byte", function()
     if not err or err.kind == right.kind then -- whole, so all is there
       local got = res or err.response
       assert.equal(right.kind, err and err.kind, at)
+      local is_cut = err and err.details and err.details.cut
       assert.equal(right.status, got.status, at)
-      assert.equal(right.body, got.body, at)
+      assert.equal(is_cut and right.body:sub(1, #got.body) or right.body,
+        got.body, at)
+      assert.is_true(not is_cut or n >= answer.head, at)
       return
     end
     assert.equal("cut", err.kind, at)

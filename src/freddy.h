@@ -526,6 +526,8 @@ typedef struct freddy_stats {
                              up its budget for that */
   int unreplayed; /* 1: a 401 for which the session's token is renewed, but
                      whose body cannot be sent again */
+  int body_cut;   /* 1: of an answer with status 400 or more, which counts as
+                     one although its body is not whole */
 } freddy_stats;
 
 FREDDY_API void freddy_call_stats(const freddy_call *call,

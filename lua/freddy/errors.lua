@@ -26,7 +26,8 @@ local errors = {}
 ---@field details? table what else is known: `errors`, `type`, `traceback`,
 ---  `location` (of a redirect that is not followed), `cause` (why an auth
 ---  server refused), `uncertain`, `replayed`, `last` (the error before, when
----  `total` ran out in a repeat), `retry_budget` ("empty")...
+---  `total` ran out in a repeat), `retry_budget` ("empty"), `cut` (true: the
+---  body of the answer is not whole)...
 ---@field response? freddy.Response the answer, secrets masked
 local Error = { __name = "freddy.error" }
 
@@ -250,6 +251,11 @@ function errors.from_response(res, request, credential)
     err.details.replayed = false
     err.hint = "the token is being renewed, but a body that a reader gives "
       .. "cannot be sent again: send the request once more"
+  end
+  if res.body_cut then
+    res.body_cut = nil
+    err.details = err.details or {}
+    err.details.cut = true
   end
   err.retryable = may_repeat(answer_again(err), err, request)
   return complete(err, request, credential)

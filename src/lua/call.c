@@ -107,6 +107,9 @@ static void push_response(lua_State *L, const freddy_call *handle) {
   if (stats.unreplayed) {
     set_flag(L, "unreplayed");
   }
+  if (stats.body_cut) {
+    set_flag(L, "body_cut");
+  }
   lua_pushboolean(L, stats.reused);
   lua_setfield(L, -2, "reused");
 }

@@ -93,8 +93,12 @@ static void byte_fire(struct fy_timer *timer, fy_time now) {
   }
   if (fy_clock_add(transfer->last_byte, byte_limit(transfer)) > now) {
     arm_byte_timer(transfer);
+    return;
+  }
+  fy_transfer_distrust(transfer);
+  if (fy_verdict_is_refusal(transfer)) {
+    fy_transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
   } else {
-    fy_transfer_distrust(transfer);
     time_out(transfer, transfer->answered ? "stall" : "first_byte",
              byte_limit(transfer));
   }

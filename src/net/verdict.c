@@ -321,6 +321,23 @@ static void judge_success(const struct fy_transfer *transfer,
   }
 }
 
+/* A refusal is one whether its body is whole or not: that holds no more than
+ * words. */
+static int is_cut_refusal(const struct fy_transfer *transfer,
+                          const freddy_error *err) {
+  int is_cut =
+      err->code == FREDDY_ECUT ||
+      (err->code == FREDDY_EPROTOCOL && strcmp(err->reason, "bad_http2") == 0);
+
+  return is_cut && fy_verdict_is_refusal(transfer);
+}
+
+int fy_verdict_is_refusal(const struct fy_transfer *transfer) {
+  const struct fy_headers *headers = &transfer->call->answer.headers;
+
+  return headers->complete && headers->status >= 400 && headers->status != 407;
+}
+
 void fy_verdict(struct fy_transfer *transfer, CURLcode code,
                 freddy_error *err) {
   if (transfer->error.code != FREDDY_OK) {
@@ -334,6 +351,10 @@ void fy_verdict(struct fy_transfer *transfer, CURLcode code,
     judge_success(transfer, err);
   } else {
     judge_failure(transfer, code, err);
+  }
+  if (is_cut_refusal(transfer, err)) {
+    *err = (freddy_error){.code = FREDDY_OK};
+    transfer->call->answer.stats.body_cut = 1;
   }
   err->sent = err->code != FREDDY_OK && atomic_load(&transfer->call->sent);
 }

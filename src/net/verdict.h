@@ -10,9 +10,13 @@
 
 struct fy_transfer;
 
-/* Fill `err` unless the transfer brought one whole answer; err->code says
- * which. */
+/* Fill `err` unless the transfer brought one whole answer, or a refusal that
+ * is cut within its body; err->code says which. */
 void fy_verdict(struct fy_transfer *transfer, CURLcode code,
                 freddy_error *err);
+
+/* 1 once the head of an answer has come whose status says all: 400 and up, but
+ * not what only a proxy says. */
+int fy_verdict_is_refusal(const struct fy_transfer *transfer);
 
 #endif

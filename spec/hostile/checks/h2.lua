@@ -201,6 +201,8 @@ local function check_resets()
     { "HEADERS1 [^\n]*\nRST_STREAM1 7\n" })
   scenario("rst?at=body&code=99&bare=y", "keep",
     { "plain\nDATA1 4 [^\n]*\nRST_STREAM1 99\n" })
+  scenario("rst?at=head&status=503", "keep",
+    { "=503 [^\n]*\nRST_STREAM1 8\n" })
   scenario("rst?at=unended", "keep", { "DATA1 7 [^\n]*\nRST_STREAM1 8\n" })
   scenario("rst?at=after&code=NO_ERROR", "keep",
     { "DATA1! 7 [^\n]*\nRST_STREAM1 0\n" })

@@ -14,11 +14,12 @@ local sized = {
 
 -- Answer up to where `at` says. Without a length, and as text, the body
 -- itself tells nobody whether it is whole.
-local function answer_until(stream, at, bare)
+local function answer_until(stream, at, bare, status)
   if at == "before" then
     return
   end
-  stream:head(200, bare and { { "content-type", "text/plain" } } or sized)
+  stream:head(status or 200,
+    bare and { { "content-type", "text/plain" } } or sized)
   if at == "head" then
     return
   end
@@ -43,10 +44,11 @@ resets["rst"] = {
     .. "within its body, behind its last byte but before END_STREAM, or "
     .. "after that; with `bare=yes` no length says where that is; with "
     .. "`then` it closes or resets the connection at once",
-  args = "code=CANCEL at=before|head|body|unended|after bare= "
+  args = "code=CANCEL at=before|head|body|unended|after bare= status=200 "
     .. "then=serve|fin|reset",
   run = function(stream, _, args)
-    answer_until(stream, args.at or "before", args.bare)
+    answer_until(stream, args.at or "before", args.bare,
+      tonumber(args.status))
     stream:reset(frames.code(args.code or "CANCEL"))
     return args["then"] ~= "serve" and args["then"] or nil
   end,
