@@ -13,7 +13,6 @@ local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
 local session_file = require "freddy.session_file"
-local store = require "freddy.store"
 local task = require "freddy.task"
 
 local client -- loaded by freddy.new: half of the library, and of its weight
@@ -100,9 +99,24 @@ end
 ---@return freddy.SessionFile
 freddy.session_file = session_file.new
 
---- Stores of sessions that nginx workers share, `shared_dict(name, key?)`, or
---- machines, `redis { host =, port =, key =, password =, timeout = }`.
-freddy.store = store
+--- Stores of sessions that nginx workers or machines share.
+freddy.store = {}
+
+--- A `lua_shared_dict` of this nginx. See freddy/store.lua.
+---@param name string
+---@param key? string default "freddy"; one for each session in it
+---@return freddy.SharedDict
+function freddy.store.shared_dict(name, key)
+  return require "freddy.store".shared_dict(name, key)
+end
+
+--- A Redis server, inside nginx. See freddy/store.lua.
+---@param given? { host: string?, port: integer?, key: string?,
+---  password: string?, timeout: number? }
+---@return freddy.Redis
+function freddy.store.redis(given)
+  return require "freddy.store".redis(given)
+end
 
 --- As assert, with an error table as message, on every Lua: the assert of 5.1
 --- and 5.2 takes only strings. Raises the error itself; on PUC Lua 5.1, whose

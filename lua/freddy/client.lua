@@ -22,6 +22,8 @@ local shared_session = require "freddy.shared_session"
 local stream = require "freddy.stream"
 local task = require "freddy.task"
 
+errors.load()
+
 local redactor, credential_of = outcome.redactor, outcome.credential_of
 local masked, ended, finish = outcome.masked, outcome.ended, outcome.finish
 

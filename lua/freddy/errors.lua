@@ -1,10 +1,6 @@
 -- SPDX-License-Identifier: MIT
 --- The error table: what `nil, err` returns. The kinds, their hints and what
 --- may be repeated are data, in kinds.lua.
-local kinds = require "freddy.kinds"
-local body = require "freddy.error_body"
-local response = require "freddy.response"
-
 local errors = {}
 
 --- Why a call failed. `tostring(err)` is one line for a person; programs look
@@ -47,14 +43,27 @@ local TRANSIENT = {
   [408] = true, [500] = true, [502] = true, [503] = true, [504] = true,
 }
 
-local rows = {}
-for _, row in ipairs(kinds) do
-  rows[row.kind .. "/" .. (row.reason or "") .. "/" .. (row.credential or "")]
-    = row
+local body, response, rows
+
+--- Load what the words of errors come from, a quarter of what
+--- `require "freddy"` would weigh. By freddy.new at the latest: at the first
+--- error the process may have no descriptor left to read it with.
+function errors.load()
+  if rows then
+    return
+  end
+  body, response = require "freddy.error_body", require "freddy.response"
+  local all = {}
+  for _, row in ipairs(require "freddy.kinds") do
+    all[row.kind .. "/" .. (row.reason or "") .. "/"
+      .. (row.credential or "")] = row
+  end
+  rows = all
 end
 
 -- The row that says most about an error.
 local function find_row(kind, reason, credential)
+  errors.load()
   reason, credential = reason or "", credential or ""
   return rows[kind .. "/" .. reason .. "/" .. credential]
     or rows[kind .. "/" .. reason .. "/"]
