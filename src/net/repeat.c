@@ -105,6 +105,10 @@ static int is_ours(const struct freddy_call *call) {
   return call->client && !call->renews && !call->ask.renewal;
 }
 
+static int is_success(const struct fy_headers *headers) {
+  return headers->complete && headers->status >= 200 && headers->status <= 299;
+}
+
 int fy_repeat_try(struct freddy_call *call, const freddy_error *err,
                   const struct fy_attempt *attempt) {
   freddy_error nomem = {.code = FREDDY_OK};
@@ -121,11 +125,11 @@ int fy_repeat_try(struct freddy_call *call, const freddy_error *err,
       return done;
     }
   }
-  look(call, err, attempt, &seen);
-  if (err->code == FREDDY_OK && seen.status >= 200 && seen.status <= 299) {
+  if (err->code == FREDDY_OK && is_success(&call->answer.headers)) {
     fy_retry_budget_give(&call->client->budget);
     return 0;
   }
+  look(call, err, attempt, &seen);
   fy_retry_decide(&seen, &call->client->budget, random_fraction(), &step);
   if (step.todo == FY_RETRY_DELIVER) {
     call->answer.stats.retry_budget_empty = step.budget_empty;

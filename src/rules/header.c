@@ -483,12 +483,13 @@ int fy_headers_at(const struct fy_headers *headers, size_t index,
 const char *fy_headers_get(const struct fy_headers *headers,
                            const char *name) {
   const char *at = headers->text.data;
+  size_t wanted = strlen(name);
   size_t i;
 
   for (i = 0; i < headers->count; i++) {
     size_t size = strlen(at);
 
-    if (fy_header_name_is(at, size, name)) {
+    if (size == wanted && fy_header_name_is(at, size, name)) {
       return at + size + 1;
     }
     at += size + 1;

@@ -141,10 +141,12 @@ double fy_http_date(const char *text, double now) {
   if (!text) {
     return NAN;
   }
-  if (rfc850_date(text, &date)) {
-    date.year = full_year(date.year, now);
-  } else if (!imf_fixdate(text, &date) && !asctime_date(text, &date)) {
-    return NAN;
+  if (!imf_fixdate(text, &date)) {
+    if (rfc850_date(text, &date)) {
+      date.year = full_year(date.year, now);
+    } else if (!asctime_date(text, &date)) {
+      return NAN;
+    }
   }
   return date.year >= 1 && is_valid(&date) ? to_seconds(&date) : NAN;
 }

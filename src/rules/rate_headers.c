@@ -91,40 +91,100 @@ double fy_rate_reset(const char *text, double now) {
   return value < 0 ? 0 : value;
 }
 
-static const char *either(const struct fy_headers *headers, const char *first,
-                          const char *second) {
-  const char *value = fy_headers_get(headers, first);
+enum field {
+  DATE,
+  RETRY_AFTER,
+  LIMIT,
+  REMAINING,
+  RESET,
+  RATE_RETRY_AFTER,
+  LIMIT_REQUESTS,
+  REMAINING_REQUESTS,
+  RESET_REQUESTS,
+  REMAINING_TOKENS,
+  RESET_TOKENS,
+  FIELDS
+};
 
-  return value ? value : fy_headers_get(headers, second);
+static const struct {
+  const char *name;
+  size_t size;
+} fields[] = {
+#define NAMED(text) \
+  { text, sizeof(text) - 1 }
+    [DATE] = NAMED("date"),
+    [RETRY_AFTER] = NAMED("retry-after"),
+    [LIMIT] = NAMED("x-ratelimit-limit"),
+    [REMAINING] = NAMED("x-ratelimit-remaining"),
+    [RESET] = NAMED("x-ratelimit-reset"),
+    [RATE_RETRY_AFTER] = NAMED("x-ratelimit-retry-after"),
+    [LIMIT_REQUESTS] = NAMED("x-ratelimit-limit-requests"),
+    [REMAINING_REQUESTS] = NAMED("x-ratelimit-remaining-requests"),
+    [RESET_REQUESTS] = NAMED("x-ratelimit-reset-requests"),
+    [REMAINING_TOKENS] = NAMED("x-ratelimit-remaining-tokens"),
+    [RESET_TOKENS] = NAMED("x-ratelimit-reset-tokens"),
+#undef NAMED
+};
+
+static enum field field_of(const char *name, size_t size) {
+  enum field which = 0;
+
+  while (which < FIELDS &&
+         (size != fields[which].size ||
+          !fy_header_name_is(name, size, fields[which].name))) {
+    which++;
+  }
+  return which;
+}
+
+/* The first value of each. Every answer is read so: once through it. */
+static void gather(const struct fy_headers *headers, const char **values) {
+  const char *at = headers->text.data;
+
+  for (size_t i = 0; i < headers->count; i++) {
+    size_t size = strlen(at);
+    enum field which = field_of(at, size);
+
+    at += size + 1;
+    if (which < FIELDS && !values[which]) {
+      values[which] = at;
+    }
+    at += strlen(at) + 1;
+  }
+}
+
+static const char *either(const char *first, const char *second) {
+  return first ? first : second;
 }
 
 /* X-RateLimit-Retry-After is there in good answers, too, as 0. */
-static double read_retry_after(const struct fy_headers *headers, double wall) {
-  const char *date = fy_headers_get(headers, "date");
-  double wait =
-      fy_retry_after(fy_headers_get(headers, "retry-after"), date, wall);
+static double read_retry_after(const char *const *values, double wall) {
+  double wait = fy_retry_after(values[RETRY_AFTER], values[DATE], wall);
 
-  return isnan(wait) ? fy_retry_after(
-                           fy_headers_get(headers, "x-ratelimit-retry-after"),
-                           date, wall)
-                     : wait;
+  return isnan(wait)
+             ? fy_retry_after(values[RATE_RETRY_AFTER], values[DATE], wall)
+             : wait;
 }
 
 void fy_rate_facts_read(const struct fy_headers *headers, double wall,
                         struct fy_rate_facts *facts) {
-  double now = fy_http_date(fy_headers_get(headers, "date"), wall);
+  const char *values[FIELDS] = {NULL};
+  const char *reset, *tokens_reset;
+  double now = wall;
 
-  now = isnan(now) ? wall : now;
+  gather(headers, values);
+  reset = either(values[RESET], values[RESET_REQUESTS]);
+  tokens_reset = values[RESET_TOKENS];
+  if (reset || tokens_reset) {
+    now = fy_http_date(values[DATE], wall);
+    now = isnan(now) ? wall : now;
+  }
   facts->refused = headers->status == 429;
-  facts->limit = read_count(
-      either(headers, "x-ratelimit-limit", "x-ratelimit-limit-requests"));
-  facts->remaining = read_count(either(headers, "x-ratelimit-remaining",
-                                       "x-ratelimit-remaining-requests"));
-  facts->reset = fy_rate_reset(
-      either(headers, "x-ratelimit-reset", "x-ratelimit-reset-requests"), now);
-  facts->tokens_remaining =
-      read_count(fy_headers_get(headers, "x-ratelimit-remaining-tokens"));
-  facts->tokens_reset =
-      fy_rate_reset(fy_headers_get(headers, "x-ratelimit-reset-tokens"), now);
-  facts->retry_after = read_retry_after(headers, wall);
+  facts->limit = read_count(either(values[LIMIT], values[LIMIT_REQUESTS]));
+  facts->remaining =
+      read_count(either(values[REMAINING], values[REMAINING_REQUESTS]));
+  facts->reset = fy_rate_reset(reset, now);
+  facts->tokens_remaining = read_count(values[REMAINING_TOKENS]);
+  facts->tokens_reset = fy_rate_reset(tokens_reset, now);
+  facts->retry_after = read_retry_after(values, wall);
 }
