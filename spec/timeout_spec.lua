@@ -156,6 +156,41 @@ describe("total", function()
   end)
 end)
 
+-- The system takes some bytes ahead of the server, which reads 12 MiB in 2 s:
+-- that is less than the limit takes.
+describe("first_byte of an upload", function()
+  local LONG = 1
+  local body = ("x"):rep(12 * 1024 * 1024)
+
+  for _, listener in ipairs { "HOSTILE", "HOSTILE_TLS_OK" } do
+    local function upload(what)
+      local started = now()
+      local res, err = client:put(helper.hostile("slow-read", { tag = tag,
+        n = 65536, ms = 10, window = 262144, ["then"] = what }, listener),
+        { body = body, timeout = { first_byte = LONG } })
+      return now() - started, res, err
+    end
+
+    it("starts anew with each byte that goes out: " .. listener, function()
+      local took, res = upload "answer"
+      assert.equal(#body, freddy.assert(res).sent)
+      assert.is_true(took > 1.5 * LONG, took)
+    end)
+
+    it("fires behind the last of them: " .. listener, function()
+      local took, res, err = upload "hold"
+      assert.is_nil(res)
+      assert.equal("first_byte", err.reason)
+      assert.is_true(took > 2 * LONG, took)
+      local requests = helper.hostile_log({ tag = tag, closed = 1,
+        timeout = 10 })[1].requests
+      local request = requests[#requests]
+      assert.equal(#body, request.body_size)
+      assert.is_true(request.body_complete)
+    end)
+  end
+end)
+
 it("stall leaves alone what drips", function()
   local res = freddy.assert(client:get(helper.hostile("drip", { ms = 10 }),
     { timeout = { stall = 1, first_byte = 1 } }))

@@ -192,6 +192,12 @@ local function set_option(self, name, value)
   handle:setfd(-1)
 end
 
+--- Have the system read at most `size` bytes (or what it thinks right) before
+--- they are read here.
+function conn:limit_window(size)
+  set_option(self, "recv-buffer-size", size)
+end
+
 --- Close with a reset.
 function conn:reset()
   set_option(self, "linger", { on = true, timeout = 0 })
@@ -202,7 +208,7 @@ end
 --- cannot be seen: this lasts until the log is reset.
 function conn:ignore()
   local epoch = log.epoch
-  set_option(self, "recv-buffer-size", 4096)
+  self:limit_window(4096)
   while log.epoch == epoch do
     log.pulse:wait()
   end

@@ -12,10 +12,14 @@ local function number(value, default)
 end
 
 uploads["slow-read"] = {
-  about = "reads the body `n` bytes at a time, `ms` apart, then answers",
-  args = "n=1024 ms=10",
+  about = "reads the body `n` bytes at a time, `ms` apart, then answers, or "
+    .. "stays silent; `window` is how much the system may read ahead",
+  args = "n=1024 ms=10 window= then=answer|hold",
   body = false,
   run = function(conn, request, args)
+    if args.window then
+      conn:limit_window(tonumber(args.window))
+    end
     local n, ms, due = number(args.n, 1024), number(args.ms, 10), 0
     conn:read_body(request, function(size)
       due = due + size / n * ms / 1000
@@ -25,6 +29,9 @@ uploads["slow-read"] = {
         due = 0
       end
     end, n)
+    if args["then"] == "hold" then
+      return "hold"
+    end
     conn:answer(http.answer('{"ok":true}'))
     return "keep"
   end,
