@@ -24,7 +24,7 @@ void freddy_inbox_free(freddy_inbox *inbox) {
 }
 
 int freddy_inbox_ready(const freddy_inbox *inbox) {
-  return atomic_load_explicit(&inbox->ready, memory_order_acquire);
+  return fy_flag_is_up(&inbox->flag);
 }
 
 int freddy_inbox_wait(freddy_inbox *inbox, double seconds) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/flag.h"
 #include "base/ip.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -383,7 +385,88 @@ static void test_ip(void) {
   CHECK(fy_ip4_parse("1.2.3.45", 7, bytes) && bytes[3] == 4);
 }
 
+/* --- Flags -------------------------------------------------------------- */
+
+enum { SLEEPERS = 3, ROUNDS = 2000 };
+
+static struct fy_flag asked, answered;
+static atomic_int awake;
+
+static void *answer_rounds(void *unused) {
+  (void)unused;
+  for (int i = 0; i < ROUNDS; i++) {
+    while (!fy_flag_wait(&asked, 60)) {
+    }
+    fy_flag_lower(&asked);
+    fy_flag_raise(&answered);
+    fy_flag_wake(&answered);
+  }
+  return NULL;
+}
+
+static void *sleep_once(void *unused) {
+  (void)unused;
+  atomic_fetch_add(&awake, fy_flag_wait(&asked, -1));
+  return NULL;
+}
+
+static void test_flag_alone(void) {
+  fy_time began = fy_clock_now();
+
+  CHECK_INT(fy_flag_init(&asked), 0);
+  CHECK(!fy_flag_is_up(&asked));
+  CHECK_INT(fy_flag_wait(&asked, 0), 0);
+  CHECK_INT(fy_flag_wait(&asked, 0.02), 0);
+  CHECK(fy_clock_now() - began >= 20 * FY_MILLISECOND);
+  fy_flag_raise(&asked);
+  CHECK(fy_flag_is_up(&asked));
+  CHECK_INT(fy_flag_wait(&asked, 0), 1);
+  CHECK_INT(fy_flag_wait(&asked, (double)NAN), 1);
+  fy_flag_lower(&asked);
+  CHECK_INT(fy_flag_wait(&asked, 0), 0);
+  fy_flag_clear(&asked);
+}
+
+/* No wake may be lost, however the two threads meet. */
+static void test_flag_rounds(void) {
+  pthread_t thread;
+  int heard = 0;
+
+  CHECK_INT(fy_flag_init(&asked) || fy_flag_init(&answered), 0);
+  CHECK_INT(pthread_create(&thread, NULL, answer_rounds, NULL), 0);
+  for (int i = 0; i < ROUNDS; i++) {
+    fy_flag_raise(&asked);
+    fy_flag_wake(&asked);
+    heard += fy_flag_wait(&answered, 60);
+    fy_flag_lower(&answered);
+  }
+  pthread_join(thread, NULL);
+  CHECK_INT(heard, ROUNDS);
+  fy_flag_clear(&asked);
+  fy_flag_clear(&answered);
+}
+
+static void test_flag_wakes_all(void) {
+  pthread_t threads[SLEEPERS];
+
+  CHECK_INT(fy_flag_init(&asked), 0);
+  for (int i = 0; i < SLEEPERS; i++) {
+    CHECK_INT(pthread_create(&threads[i], NULL, sleep_once, NULL), 0);
+  }
+  fy_flag_wake(&asked); /* it is down: whoever looks sleeps on */
+  fy_flag_raise(&asked);
+  fy_flag_wake(&asked);
+  for (int i = 0; i < SLEEPERS; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  CHECK_INT(atomic_load(&awake), SLEEPERS);
+  fy_flag_clear(&asked);
+}
+
 int main(void) {
+  test_flag_alone();
+  test_flag_rounds();
+  test_flag_wakes_all();
   test_mem();
   test_buf_appends();
   test_buf_ceiling();

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -14,12 +13,6 @@
 
 #ifdef __linux__
 #include <sys/eventfd.h>
-#endif
-
-#ifdef __APPLE__
-#define WAIT_CLOCK CLOCK_REALTIME
-#else
-#define WAIT_CLOCK CLOCK_MONOTONIC
 #endif
 
 static void post_ref(struct fy_post *post) {
@@ -40,21 +33,6 @@ static void post_handle(struct fy_engine *engine, struct fy_post *post,
 static const struct fy_post_type inbox_type = {post_handle, post_ref,
                                                post_unref};
 
-static int init_cond(pthread_cond_t *cond) {
-  pthread_condattr_t attr;
-  int rc = pthread_condattr_init(&attr);
-
-  if (rc) {
-    return rc;
-  }
-#ifndef __APPLE__
-  pthread_condattr_setclock(&attr, WAIT_CLOCK);
-#endif
-  rc = pthread_cond_init(cond, &attr);
-  pthread_condattr_destroy(&attr);
-  return rc;
-}
-
 struct freddy_inbox *fy_inbox_new(freddy_error *err) {
   struct freddy_inbox *inbox = fy_calloc(1, sizeof(*inbox));
 
@@ -62,7 +40,7 @@ struct freddy_inbox *fy_inbox_new(freddy_error *err) {
     fy_error_nomem(err);
     return NULL;
   }
-  if (init_cond(&inbox->cond)) {
+  if (fy_flag_init(&inbox->flag)) {
     fy_free(inbox);
     fy_error_nomem(err);
     return NULL;
@@ -94,7 +72,7 @@ void fy_inbox_unref(struct freddy_inbox *inbox) {
   fy_free(inbox->held);
   fy_free(inbox->held_cause);
   fy_told_clear(&inbox->told);
-  pthread_cond_destroy(&inbox->cond);
+  fy_flag_clear(&inbox->flag);
   pthread_mutex_destroy(&inbox->lock);
   fy_free(inbox);
 }
@@ -133,8 +111,8 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
     return;
   }
   inbox->first = inbox->last = call;
-  atomic_store(&inbox->ready, 1);
-  inbox->wake = inbox->waiters > 0 || inbox->bell.armed;
+  fy_flag_raise(&inbox->flag);
+  inbox->wake = atomic_load(&inbox->waiters) > 0 || inbox->bell.armed;
   fd_signal(inbox);
 }
 
@@ -168,7 +146,7 @@ void fy_inbox_unlock(struct freddy_inbox *inbox) {
   }
   pthread_mutex_unlock(&inbox->lock);
   if (wake) {
-    pthread_cond_broadcast(&inbox->cond);
+    fy_flag_wake(&inbox->flag);
   }
 }
 
@@ -187,7 +165,7 @@ void fy_inbox_let_wakes(void) {
     pthread_mutex_lock(&inbox->lock);
     fy_bell_ring(&inbox->bell);
     pthread_mutex_unlock(&inbox->lock);
-    pthread_cond_broadcast(&inbox->cond);
+    fy_flag_wake(&inbox->flag);
     fy_inbox_unref(inbox);
   }
 }
@@ -195,7 +173,7 @@ void fy_inbox_let_wakes(void) {
 static void became_empty(struct freddy_inbox *inbox) {
   if (!inbox->first) {
     inbox->last = NULL;
-    atomic_store(&inbox->ready, 0);
+    fy_flag_lower(&inbox->flag);
     fd_quiet(inbox);
   }
 }
@@ -229,39 +207,21 @@ void fy_inbox_cut(struct freddy_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
-static struct timespec wait_until(double seconds) {
-  struct timespec until;
-
-  clock_gettime(WAIT_CLOCK, &until);
-  until.tv_sec += (time_t)seconds;
-  until.tv_nsec += (long)((seconds - (double)(time_t)seconds) * 1e9);
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_sec++;
-    until.tv_nsec -= 1000000000L;
-  }
-  return until;
-}
-
 int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
-  struct timespec until;
-  int timed = seconds >= 0 && seconds < 1e9;
-  int rc = 0;
+  int is_ready, is_closed;
 
-  if (timed) {
-    until = wait_until(seconds);
-  }
   pthread_mutex_lock(&inbox->lock);
   inbox->has_waited = 1;
   inbox->waiter = pthread_self();
-  inbox->waiters++;
-  while (!inbox->first && !inbox->closed && rc == 0) {
-    rc = timed ? pthread_cond_timedwait(&inbox->cond, &inbox->lock, &until)
-               : pthread_cond_wait(&inbox->cond, &inbox->lock);
-  }
-  inbox->waiters--;
-  rc = inbox->first != NULL;
+  is_ready = inbox->first != NULL;
+  is_closed = inbox->closed;
+  atomic_fetch_add(&inbox->waiters, 1); /* before whatever is listed next */
   pthread_mutex_unlock(&inbox->lock);
-  return rc;
+  if (!is_ready && !is_closed) {
+    is_ready = fy_flag_wait(&inbox->flag, seconds);
+  }
+  atomic_fetch_sub(&inbox->waiters, 1);
+  return is_ready;
 }
 
 static int open_fds(int *readable, int *writable) {

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/flag.h"
 #include "freddy.h"
 #include "net/bell.h"
 #include "net/listener.h"
@@ -20,14 +21,13 @@ struct freddy_inbox {
   struct fy_post post;
   atomic_int refs;
   _Atomic uint64_t generation; /* of the engine it was used with; 0: none */
-  atomic_int ready;
+  struct fy_flag flag;         /* up while something is listed */
+  atomic_int waiters;
 
   pthread_mutex_t lock; /* all that follows, and the calls' outboxes */
-  pthread_cond_t cond;
-  int waiters;
-  int has_waited;   /* 1: a thread has, and this one did */
-  pthread_t waiter; /* the last time */
-  int wake;         /* they are to be told when the lock is let go */
+  int has_waited;       /* 1: a thread has, and this one did */
+  pthread_t waiter;     /* the last time */
+  int wake;             /* they are to be told when the lock is let go */
   int closed;
   struct freddy_call *first, *last;
   int fd; /* -1 until asked for */
