@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
---- frames.lua BASE HANDSHAKES CA SECONDS: a game of 60 frames a second that
---- polls with a budget of 2 ms, while tokens are renewed, event streams are
---- read, ten TLS connects are under way, a resolver hangs (to be run under
---- slow_resolver_preload.so), and once 10,000 tasks are due at one moment.
+--- frames.lua BASE HANDSHAKES CA SECONDS COLLECTOR: a game of 60 frames a
+--- second that polls with a budget of 2 ms, while tokens are renewed, event
+--- streams are read, ten TLS connects are under way, a resolver hangs (to be
+--- run under slow_resolver_preload.so), and once 10,000 tasks are due at one
+--- moment. COLLECTOR is `own`: as the interpreter has it, in the polls too; or
+--- `apart`: in steps between the polls, 2 ms a frame.
 --- Prints the polls: how many, p50, p99 and max in ms; the share of them that
 --- took over 3 ms, in %; the longest frames' worth of the burst; what was
---- begun and has not come; how often tokens were renewed; and by how much a
---- loop of 2 ms that does nothing was late, p99 and max.
+--- begun and has not come; how often tokens were renewed; by how much a loop
+--- of 2 ms that does nothing was late, p99 and max; the polls' p99 and max
+--- less the time that the thread waited for a processor, and the p99 of that,
+--- -1 where the system does not tell; and the collector's longest step.
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
-local base, handshakes, ca, seconds = unpack(arg)
+local base, handshakes, ca, seconds, collector = unpack(arg)
 local core = require "freddy.core"
 local freddy = require "freddy"
 freddy.use "loop"
@@ -87,17 +91,63 @@ end
 
 -- What the machine itself takes from a thread that only looks at the clock.
 local SPIN = 0.002
-local noise = {}
 local function spin()
   local began = clock()
   local now
   repeat
     now = clock()
   until now - began >= SPIN
-  noise[#noise + 1] = (now - began - SPIN) * 1e3
+  return (now - began - SPIN) * 1e3
 end
 
-local polls = {}
+-- How long this thread has been ready to run and did not, in ms.
+local stat = io.open "/proc/self/schedstat"
+if stat then
+  stat:setvbuf "no"
+end
+local function waited()
+  if not stat then
+    return 0
+  end
+  stat:seek "set"
+  local _, ns = stat:read("*n", "*n")
+  return ns / 1e6
+end
+
+-- A step cannot be cut short; one that is asked for sets the collector of
+-- Lua 5.1 and LuaJIT going again.
+local COLLECT = 0.002
+local longest_step = 0
+local function collect()
+  local now = clock()
+  local ends = now + COLLECT
+  repeat
+    local began = now
+    local has_ended = collectgarbage("step", 0)
+    now = clock()
+    longest_step = math.max(longest_step, (now - began) * 1e3)
+  until has_ended or now >= ends
+  collectgarbage "stop"
+end
+
+if collector == "apart" then
+  if _VERSION == "Lua 5.4" then
+    collectgarbage("incremental", 0, 0, 10) -- in smaller steps than usual
+  end
+  collectgarbage "stop"
+end
+
+local polls, rests, waits, noise = {}, {}, {}, {}
+local function poll()
+  local before = waited()
+  local began = clock()
+  freddy.poll(BUDGET)
+  local took = (clock() - began) * 1e3
+  local wait = waited() - before
+  polls[#polls + 1], waits[#waits + 1] = took, wait
+  rests[#rests + 1] = math.max(0, took - wait)
+end
+
 local started = clock()
 local next_frame, ends = started, started + tonumber(seconds)
 local burst_at = started + tonumber(seconds) * BURST_AT
@@ -108,10 +158,17 @@ while clock() < ends or come < begun and clock() < ends + 20 do
     burst(clock() + 1)
   end
   playing = clock() < ends
-  spin()
-  local began = clock()
-  freddy.poll(BUDGET)
-  polls[#polls + 1] = (clock() - began) * 1e3
+  spin() -- the game's own work: what comes late in a frame is preempted more
+  if #polls % 2 == 0 then
+    poll()
+    noise[#noise + 1] = spin()
+  else
+    noise[#noise + 1] = spin()
+    poll()
+  end
+  if collector == "apart" then
+    collect()
+  end
   next_frame = next_frame + FRAME
   while clock() < next_frame do
     resting:wait(next_frame - clock()) -- nothing ever comes to this one
@@ -119,14 +176,20 @@ while clock() < ends or come < begun and clock() < ends + 20 do
 end
 burst_frames = (burst_ended - burst_began) / FRAME
 
-table.sort(polls)
-table.sort(noise)
+local function at(list, share)
+  return list[math.ceil(#list * share)]
+end
+for _, list in ipairs { polls, rests, waits, noise } do
+  table.sort(list)
+end
 local over = 0
 for i = 1, #polls do
   over = over + (polls[i] > OVER and 1 or 0)
 end
-print(("%d %.3f %.3f %.3f %.2f %.0f %d %d %.3f %.3f"):format(#polls,
-  polls[math.ceil(#polls * 0.5)], polls[math.ceil(#polls * 0.99)],
-  polls[#polls], 100 * over / #polls, burst_frames, begun - come, renewed,
-  noise[math.ceil(#noise * 0.99)], noise[#noise]))
+print(("%d %.3f %.3f %.3f %.2f %.0f %d %d"):format(#polls, at(polls, 0.5),
+  at(polls, 0.99), at(polls, 1), 100 * over / #polls, burst_frames,
+  begun - come, renewed))
+print(("%.3f %.3f %.3f %.3f %.3f %.3f"):format(at(noise, 0.99), at(noise, 1),
+  at(rests, 0.99), at(rests, 1), stat and at(waits, 0.99) or -1,
+  longest_step))
 os.exit(0)
