@@ -20,14 +20,11 @@
   "{\"models\":[{\"id\":\"gpt-4o\",\"n\":[1,2.5,true,null]},[],{}]," \
   "\"big\":" big ",\"text\":\"a\\u0000b\\n\",\"half\":0.5}"
 
-/* Beyond 64 bits: parsed by way of a document, and twice. Only Luas with
- * integers may send it back. */
+/* Beyond 64 bits: parsed twice. Only Luas with integers may send it back. */
 #define BIG_TEXT TEXT_WITH("12345678901234567890")
 /* No token over 15 bytes: jansson's lexer asserts when its buffer for one
  * cannot grow. */
-#define SMALL_TEXT TEXT_WITH("1e99")
-/* Read straight from the text. */
-#define USUAL_TEXT TEXT_WITH("1")
+#define SMALL_TEXT TEXT_WITH("1")
 
 enum source { OF_LUA, OF_OURS, OF_JANSSON, SOURCES };
 
@@ -137,14 +134,13 @@ static int run_scenario(lua_State *L) {
   return result;
 }
 
-static int run_with(lua_State *L, const char *text, enum source source, long n,
-                    int all_after) {
+static int run_text(lua_State *L, enum source source, long n, int all_after) {
   int result;
 
   lua_settop(L, 0);
   lua_gc(L, LUA_GCCOLLECT, 0);
   lua_pushcfunction(L, l_scenario);
-  lua_pushstring(L, text);
+  lua_pushstring(L, text_for(source, 1));
   fail_from(source, n, all_after);
   result = run_scenario(L);
   fail_from(source, -1, 0);
@@ -153,14 +149,6 @@ static int run_with(lua_State *L, const char *text, enum source source, long n,
            lua_tostring(L, -1));
   }
   return result;
-}
-
-static int run_text(lua_State *L, enum source source, long n, int all_after) {
-  return run_with(L, text_for(source, 1), source, n, all_after);
-}
-
-static int run_usual(lua_State *L, enum source source, long n, int all_after) {
-  return run_with(L, USUAL_TEXT, source, n, all_after);
 }
 
 static int run_document(lua_State *L, enum source source, long n,
@@ -251,9 +239,6 @@ int main(void) {
   own_lua = L != NULL; /* some LuaJIT insist on their own allocator */
   L = own_lua ? L : luaL_newstate();
   fy_json_open(L);
-  for (all_after = 0; own_lua && all_after < 2; all_after++) {
-    torture(run_usual, L, OF_LUA, all_after, "lua, from the text");
-  }
   for (source = own_lua ? OF_LUA : OF_OURS; source < SOURCES; source++) {
     for (all_after = 0; all_after < 2; all_after++) {
       torture(run_text, L, (enum source)source, all_after, names[source]);

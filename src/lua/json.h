@@ -60,17 +60,6 @@ FREDDY_MUST_CHECK int fy_json_push_text(lua_State *L, const char *text,
 void fy_json_decode_open(lua_State *L);
 void fy_json_encode_open(lua_State *L);
 
-/* As fy_json_push_text, for a text that is right and has nothing rare in it:
- * the value that fy_json_parse and fy_json_push would make. 1 with one value
- * pushed; or 0 with none, and nothing is said about the text. */
-FREDDY_MUST_CHECK int fy_json_push_usual(lua_State *L, const char *text,
-                                         size_t size);
-
-/* Push a real. 1.0 and 1e2 are integers where Lua has them. Not so -0.0, whose
- * sign would be lost, and -2^63: integers below it are rounded to that real,
- * and must not come as an integer that they are not. */
-void fy_json_push_real(lua_State *L, double number);
-
 /* What marks an array. Pointers only to compare with; they live as long as
  * what fy_json_marks_find left on the stack. NULL: not there. */
 struct fy_json_marks {

@@ -75,7 +75,10 @@ static int push_container(struct builder *b, const json_t *value, int depth) {
   return push_object(b, (json_t *)value, depth + 1);
 }
 
-void fy_json_push_real(lua_State *L, double number) {
+/* 1.0 and 1e2 are integers where Lua has them. Not so -0.0, whose sign would
+ * be lost, and -2^63: integers below it are rounded to that real, and must not
+ * come as an integer that they are not. */
+static void push_real(lua_State *L, double number) {
 #if FY_LUA_INTEGERS
   int64_t integer;
 
@@ -102,7 +105,7 @@ static int push_value(struct builder *b, const json_t *value, int depth) {
     fy_lua_pushint64(L, json_integer_value(value));
     return 1;
   case JSON_REAL:
-    fy_json_push_real(L, json_real_value(value));
+    push_real(L, json_real_value(value));
     return 1;
   case JSON_TRUE:
   case JSON_FALSE:
@@ -167,9 +170,6 @@ int fy_json_push_text(lua_State *L, const char *text, size_t size) {
   const char *message = err.message;
   int results = 1;
 
-  if (fy_json_push_usual(L, text, size)) {
-    return 1;
-  }
   luaL_checkstack(L, SLOTS_PER_LEVEL, "too many values");
   document = push_owner(L);
   document->json = fy_json_parse(text, size, &err);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "rules/utf8.h"
-
-#include <stdint.h>
-#include <string.h>
+#include "lua/json_utf8.h"
 
 /* What the second byte may be after a first one (RFC 3629 4). */
 struct lead {
@@ -51,31 +48,11 @@ size_t fy_utf8_length(const char *text, size_t size) {
   return lead.length;
 }
 
-#define EACH(byte) (UINT64_MAX / 255 * (byte))
-
-/* Whether all eight are printable ASCII but the quote and the backslash: the
- * high bit of a byte remains where it is below ' ', has that bit, or is 0 once
- * those two are taken out by XOR. */
-static int are_plain(const char *text) {
-  uint64_t eight, quote, backslash, odd;
-
-  memcpy(&eight, text, sizeof(eight));
-  quote = eight ^ EACH('"');
-  backslash = eight ^ EACH('\\');
-  odd = eight | ((eight - EACH(' ')) & ~eight) | ((quote - EACH(1)) & ~quote) |
-        ((backslash - EACH(1)) & ~backslash);
-  return !(odd & EACH(0x80));
-}
-
 size_t fy_utf8_plain(const char *text, size_t size) {
   size_t i = 0, length;
   unsigned char c;
 
   while (i < size) {
-    if (size - i >= 8 && are_plain(text + i)) {
-      i += 8;
-      continue;
-    }
     c = (unsigned char)text[i];
     if (c < ' ' || c == '"' || c == '\\') {
       break;
