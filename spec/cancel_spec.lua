@@ -210,6 +210,48 @@ describe("a task can be cancelled", function()
     at.gone()
   end)
 
+  -- What a task hears whose only request is cancelled once `ready` says so.
+  local function ended_early(one, path, ready)
+    local err
+    local doomed = freddy.spawn(function()
+      err = select(2, one:get(path))
+    end)
+    helper.eventually(ready)
+    doomed:cancel()
+    helper.eventually(function() return err end)
+    assert.equal("cancelled", err.kind)
+    return err
+  end
+
+  it("and hears that nothing had left", function()
+    local slow = freddy.assert(freddy.new {
+      api_key = "another-key-of-20-characters", base_url = helper.hostile_url,
+      rate_limit = { per_minute = 1 },
+    })
+    assert(slow:get(helper.hostile "ok"))
+    local err = ended_early(slow, helper.hostile "ok", function()
+      return slow:stats().waiting == 1
+    end)
+    assert.is_false(err.sent)
+    assert.equal(0, err.attempts)
+    slow:close()
+  end)
+
+  it("and hears how often it was sent", function()
+    local repeats = 0
+    local patient = freddy.assert(freddy.new {
+      api_key = "a-key-of-20-characters", base_url = helper.hostile_url,
+      retries = 9, on_retry = function() repeats = repeats + 1 end,
+    })
+    local err = ended_early(patient, helper.hostile("status",
+      { code = 503, line = "Retry-After: 0" }), function()
+      return repeats >= 2
+    end)
+    assert.is_true(err.sent)
+    assert.is_true(err.attempts >= 2)
+    patient:close()
+  end)
+
   it("and leaves the others alone", function()
     local doomed = freddy.spawn(function()
       return client:get(helper.hostile "never")

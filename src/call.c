@@ -132,6 +132,10 @@ void freddy_call_stats(const freddy_call *call, freddy_stats *stats) {
   }
 }
 
+int freddy_call_sent(const freddy_call *call) {
+  return atomic_load(&call->sent);
+}
+
 /* The engine may be following a redirect: what it has come to is the host's
  * once it is published. */
 const char *freddy_call_url(const freddy_call *call) {

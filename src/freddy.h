@@ -530,8 +530,14 @@ typedef struct freddy_stats {
                      one although its body is not whole */
 } freddy_stats;
 
+/* Before FREDDY_DONE only `attempts` so far, and after FREDDY_HEAD
+ * `http_version`. */
 FREDDY_API void freddy_call_stats(const freddy_call *call,
                                   freddy_stats *stats);
+
+/* 1 when any byte of the request may have left, in any attempt so far; never
+ * blocks. Ended or not; what a call that was cancelled tells stays. */
+FREDDY_API int freddy_call_sent(const freddy_call *call);
 
 /* The URL that was asked for; from FREDDY_HEAD or FREDDY_DONE on that of the
  * answer, where redirects led to. Of a failed call, secrets that a server put

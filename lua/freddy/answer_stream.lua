@@ -212,7 +212,8 @@ end
 function methods:cancel()
   misuse.check_self(self, Stream, "stream:cancel")
   if not self.ended then
-    stop(self, errors.new("cancelled", { sent = true }, self.request))
+    stop(self, errors.new("cancelled",
+      { sent = true, attempts = self.inner.attempts }, self.request))
   end
 end
 

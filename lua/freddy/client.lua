@@ -160,9 +160,11 @@ local function drain(self, entry, started)
 end
 
 local function cancelled(self, entry)
+  entry.call:cancel() -- what is asked then stays so
+  local attempts, sent = entry.call:tried()
   scheduler.drop(entry)
   return ended(self, entry, nil, errors.new("cancelled", {
-    message = "the task was cancelled", sent = true,
+    message = "the task was cancelled", sent = sent, attempts = attempts,
   }, entry))
 end
 

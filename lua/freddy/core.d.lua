@@ -349,6 +349,11 @@ function call:free() end
 ---@return boolean? done
 function call:done() end
 
+--- How far it has come, whether it has ended or not. nil once freed.
+---@return integer? attempts
+---@return boolean? sent any byte of the request may have left
+function call:tried() end
+
 --- Answer a "need_body" event: the bytes, "" at the end of the reader, nil
 --- when it failed.
 ---@param question integer

@@ -86,6 +86,7 @@ local function next_piece(self, who)
     if wait(entry) then
       return nil, errors.new("cancelled", {
         message = "the task was cancelled", sent = true,
+        attempts = self.attempts,
       }, entry)
     end
     piece = not self.ended and self:take()
@@ -167,7 +168,8 @@ end
 function pull.cancel(self, why)
   if not self.ended then
     self.ended = true
-    self.err = why or errors.new("cancelled", { sent = true }, self.entry)
+    self.err = why or errors.new("cancelled",
+      { sent = true, attempts = self.attempts }, self.entry)
     self.entry.done = true
     scheduler.drop(self.entry)
     pull.wake(self.entry)

@@ -269,6 +269,19 @@ static int l_call_cancel(lua_State *L) {
   return 0;
 }
 
+static int l_call_tried(lua_State *L) {
+  struct lcall *call = check_call(L);
+  freddy_stats stats;
+
+  if (!call->handle) {
+    return fy_nil_return(L);
+  }
+  freddy_call_stats(call->handle, &stats);
+  fy_lua_pushint64(L, stats.attempts);
+  lua_pushboolean(L, freddy_call_sent(call->handle));
+  return 2;
+}
+
 /* nil: the reader failed; "": the end of the body. */
 static int l_call_answer(lua_State *L) {
   struct lcall *call = check_call(L);
@@ -374,6 +387,7 @@ static int l_call_tostring(lua_State *L) {
 static const luaL_Reg methods[] = {{"cancel", l_call_cancel},
                                    {"free", l_call_free},
                                    {"done", l_call_done},
+                                   {"tried", l_call_tried},
                                    {"answer", l_call_answer},
                                    {"result", l_call_result},
                                    {"head", l_call_head},
