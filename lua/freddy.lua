@@ -60,8 +60,8 @@ local freddy = {
 ---@field max_event? integer bytes of a line or an event of an event stream;
 ---  default 16 MiB
 ---@field http_version? "2"|"1.1" default "2", where the server offers it
----@field store? freddy.SessionFile|freddy.SharedDict keeps the session: see
----  freddy.session_file and freddy.store
+---@field store? freddy.SessionFile|freddy.SharedDict|freddy.Redis|table keeps
+---  the session, and shares a plan: see freddy.session_file and freddy.store
 ---@field json? { encode: function, decode: function } another JSON codec, such
 ---  as `require "cjson"`
 

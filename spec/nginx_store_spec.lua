@@ -4,7 +4,7 @@
 local freddy = require "freddy"
 local helper = require "spec.helper"
 local nginx_util = require "spec.nginx_util"
-local socket = require "socket"
+local redis_util = require "spec.redis_util"
 
 if not nginx_util.can_run(it, pending) then
   return
@@ -165,36 +165,18 @@ describe("a session of four workers", function()
   end)
 end)
 
-local REDIS = "command -v redis-server || command -v redis-check-rdb"
-local MODULE = "ls /usr/share/lua/5.1/nginx/redis.lua "
-  .. "/usr/share/lua/5.1/resty/redis.lua 2>/dev/null | grep ."
-
--- A server of our own; redis-check-rdb is the same program by another name.
-local function start_redis(port)
-  local pid = nginx_util.sh(("bash -c '(exec -a redis-server $(%s) --port %d "
-    .. "--bind 127.0.0.1 --save \"\" --appendonly no) >/dev/null 2>&1 "
-    .. "& echo $!'"):format(REDIS, port)):match "%d+"
-  helper.eventually(function()
-    local conn = socket.connect("127.0.0.1", port)
-    return conn and conn:close()
-  end)
-  return pid
-end
-
 describe("two instances of nginx over one Redis", function()
   it("renew once; without it each goes on alone, and says so", function()
-    if select(2, nginx_util.sh(REDIS)) ~= 0
-        or select(2, nginx_util.sh(MODULE)) ~= 0 then
+    local port, pid = redis_util.start()
+    if not port then
       return pending "redis or lua-resty-redis is not installed"
     end
-    local port = nginx_util.free_port()
-    local pid = start_redis(port)
     local session = helper.session { expires_in = 600 }
     local given = ("refresh_token = %q, store = freddy.store.redis { "
       .. "port = %d }"):format(session.refresh_token, port)
     local one, other = start(given), start(given)
     finally(function()
-      nginx_util.sh("kill " .. pid)
+      redis_util.stop(pid, port)
       one:stop()
       other:stop()
     end)
@@ -205,10 +187,7 @@ describe("two instances of nginx over one Redis", function()
       burst(one, 20)
       return workers_used(one) == 4
     end)
-    nginx_util.sh("kill " .. pid)
-    helper.eventually(function()
-      return not socket.connect("127.0.0.1", port)
-    end)
+    redis_util.stop(pid, port)
     assert.same({ ["listed\n"] = 50 }, burst(one, 50))
     local alone = nginx_util.start {
       http = INIT:gsub("REFRESH", function()

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "net/engine.h"
 #include "net/listener.h"
+#include "net/permits.h"
 #include "net/turns.h"
 
 static const freddy_error forked_error = {
@@ -34,6 +35,12 @@ int freddy_call_answer_token(freddy_call *call, uint32_t question,
   return fy_call_is_foreign(call)
              ? FREDDY_EFORKED
              : fy_listener_answer(call, question, tokens, failure);
+}
+
+int freddy_call_answer_permits(freddy_call *call, uint32_t question,
+                               const freddy_permits *permits) {
+  return fy_call_is_foreign(call) ? FREDDY_EFORKED
+                                  : fy_permits_answer(call, question, permits);
 }
 
 void freddy_call_free(freddy_call *call) {

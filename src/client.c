@@ -289,6 +289,7 @@ int freddy_client_new(const freddy_options *opts, freddy_client **out,
   client->buffer = opts->buffer ? opts->buffer : FY_MAX_BUFFER;
   client->max_event = opts->max_event ? opts->max_event : FY_MAX_EVENT;
   client->max_in_flight = opts->max_in_flight;
+  client->plan_store = fy_rate_store(opts->plan_store);
   if ((rc = fy_rate_plan(&opts->rate_limit, &client->plan, err)) ==
           FREDDY_OK &&
       (rc = set_base_url(client, opts->base_url, err)) == FREDDY_OK &&

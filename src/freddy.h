@@ -104,6 +104,11 @@ typedef struct freddy_options {
    * known to be longer than 60 s is FREDDY_ERATE_LIMITED, reason held_back,
    * at once. Renewals of tokens are not counted. */
   freddy_rate_limit rate_limit;
+  const char *plan_store; /* a plan in `rate_limit` is shared with other
+                             processes by a store of this name, of which the
+                             client's listener knows (FREDDY_NEED_PERMITS);
+                             without a listener the client goes alone. NULL:
+                             it is not */
   uint32_t max_in_flight; /* requests to one host at once; the others wait. 0:
                              64, over HTTP/2 256. Streams are counted apart,
                              256, or as many when this is more */
@@ -206,8 +211,10 @@ typedef enum freddy_event_type {
   FREDDY_NEED_TOKEN, /* listeners that provide: answer with new tokens */
   FREDDY_NOT_KEPT,   /* listeners: what the session has now is not in its
                         store */
-  FREDDY_READY,      /* calls with `pull`: freddy_call_next has something */
-  FREDDY_DONE        /* the last one, always, exactly once */
+  FREDDY_NEED_PERMITS, /* listeners with permits: answer with some of the
+                          store's */
+  FREDDY_READY,        /* calls with `pull`: freddy_call_next has something */
+  FREDDY_DONE          /* the last one, always, exactly once */
 } freddy_event_type;
 
 /* What an event of a turn is (freddy_request.turn). */
@@ -250,6 +257,9 @@ typedef struct freddy_event {
   /* FREDDY_NEED_TOKEN: the question to answer, and "first", "expiring",
    * "expired" or "rejected" (static). */
   const char *why;
+  /* FREDDY_NEED_PERMITS: the question to answer, and what is wanted; borrowed
+   * as `data` is. */
+  const freddy_ask_permits *permits;
   /* FREDDY_NOT_KEPT: FREDDY_EAUTH, store_failed; borrowed as `data` is. */
   const freddy_error *failure;
   /* FREDDY_PROGRESS: bytes of the bodies so far; a total is -1 while unknown.

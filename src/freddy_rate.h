@@ -36,6 +36,45 @@ FREDDY_API int freddy_client_set_rate_limit(freddy_client *client,
                                             const freddy_rate_limit *limit,
                                             freddy_error *err);
 
+/* Of a plan that processes share (freddy_options.plan_store): for how many
+ * requests permits are wanted now, and the plan. */
+typedef struct freddy_ask_permits {
+  uint32_t count;
+  uint32_t per_minute, burst, per_day; /* as in freddy_rate_limit */
+} freddy_ask_permits;
+
+/* What the store gave. A permit is good for a second; one that is not used by
+ * then is lost. The store's bucket for a plan holds burst - per_minute, at
+ * least one, and is filled evenly by per_minute in 61 seconds: then at most
+ * `burst` leave in any 60. */
+typedef struct freddy_permits {
+  uint32_t granted; /* at most as many as were asked for */
+  double wait;      /* seconds until the first may be used, each other one 61 /
+                       per_minute later; less than 0: so much ago. When none was
+                       granted: until it is worth asking again. More than 61 /
+                       per_minute then is a hold by the day's limit */
+  double age;       /* seconds since the store was asked */
+  uint32_t room;    /* how many more it would have given at once */
+  uint32_t today;   /* permits given in the last 24 hours, to all */
+} freddy_permits;
+
+/* Answer a FREDDY_NEED_PERMITS. An answer to a question that is no longer
+ * asked is dropped.
+ *
+ * permits  copied; NULL: the store cannot be reached: for 5 seconds, until it
+ *          is asked again, the process goes by its plan alone
+ *
+ * Returns FREDDY_OK, FREDDY_EFORKED, FREDDY_EMISUSE (the call is no listener).
+ * Never blocks. */
+FREDDY_API int freddy_call_answer_permits(freddy_call *call, uint32_t question,
+                                          const freddy_permits *permits);
+
+typedef enum freddy_rate_sharing {
+  FREDDY_RATE_UNSHARED = 0,
+  FREDDY_RATE_SHARED, /* a store keeps the plan */
+  FREDDY_RATE_ALONE   /* it should, and cannot be reached */
+} freddy_rate_sharing;
+
 /* Seconds are from now; what is not known is -1. */
 typedef struct freddy_rate {
   freddy_rate_mode mode;
@@ -47,6 +86,9 @@ typedef struct freddy_rate {
   double limit, remaining, resets_in;
   uint32_t waiting;   /* for this limiter, of all who share it */
   uint32_t in_flight; /* sent, and nothing heard of them yet */
+  /* Of a plan that is shared, `room` and `today` are what the store last told,
+   * reckoned on. */
+  freddy_rate_sharing shared;
 } freddy_rate;
 
 /* How the client's rate limit stands. Never blocks. */

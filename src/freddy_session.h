@@ -134,6 +134,7 @@ typedef struct freddy_listener {
   int tokens;   /* 1: FREDDY_NEW_TOKENS */
   int provides; /* 1: FREDDY_NEED_TOKEN; see freddy_options.provider */
   int failures; /* 1: FREDDY_NOT_KEPT */
+  int permits;  /* 1: FREDDY_NEED_PERMITS; see freddy_options.plan_store */
   void *user;   /* given back in every event */
 } freddy_listener;
 
@@ -155,6 +156,10 @@ typedef struct freddy_listener {
  * FREDDY_NOT_KEPT comes when the store of freddy_options could not take what a
  * renewal brought or freddy_client_set_session gave: that is in memory only,
  * and requests go on with it.
+ *
+ * FREDDY_NEED_PERMITS comes when requests of the client, or of one with which
+ * it shares its limiter, wait for permits of its plan: answer it with
+ * freddy_call_answer_permits. Until then they wait, as long as they may.
  *
  * Starts no engine. Never blocks. Returns FREDDY_OK, FREDDY_ECLOSED,
  * FREDDY_EFORKED, FREDDY_ENOMEM. */

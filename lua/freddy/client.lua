@@ -18,6 +18,7 @@ local request = require "freddy.request"
 local scheduler = require "freddy.scheduler"
 local send = require "freddy.send"
 local settings = require "freddy.settings"
+local shared_plan = require "freddy.shared_plan"
 local shared_session = require "freddy.shared_session"
 local stream = require "freddy.stream"
 local task = require "freddy.task"
@@ -47,6 +48,7 @@ local client = {}
 ---@field package token_provider? fun(why: string): table
 ---@field package store? freddy.SessionFile
 ---@field package shared? table the session in a store that is written in Lua
+---@field package plan? table its rate plan there
 ---@field package listening? table the entry of its listener
 ---@field package exit_wait number
 ---@field package total number the usual limit, in seconds
@@ -407,21 +409,42 @@ for i, group in ipairs(api.groups) do
   classes[i] = api.class(group, fetch)
 end
 
+-- The options without a store that is written in Lua, and what is in it.
+local function share(given)
+  local kept = given.store
+  local shared
+  if type(kept) ~= "table" or not (shared_session.is_store(kept)
+      or shared_plan.is_store(kept)) then
+    return given
+  end
+  settings.check(given)
+  if shared_plan.is_all(given) then
+    local out = {}
+    for name, value in pairs(given) do
+      out[name] = value
+    end
+    out.store = nil
+    return out, nil, shared_plan.new(kept)
+  end
+  given, shared = shared_session.adapt(given, client.new)
+  return given, shared, shared_plan.new(kept, shared.reach)
+end
+
 --- See freddy.new.
 ---@param given? table
 ---@return freddy.Client? client
 ---@return freddy.Error? err
 function client.new(given)
   given = given == nil and {} or given
-  local shared
-  if type(given) == "table" and shared_session.is_store(given.store) then
-    settings.check(given)
-    given, shared = shared_session.adapt(given, client.new)
+  local shared, plan
+  if type(given) == "table" then
+    given, shared, plan = share(given)
   end
   local opts, err = settings.read(given)
   if not opts then
     return nil, err
   end
+  opts.plan_store = plan and shared_plan.name(plan)
   local handle
   handle, err = core.client(opts)
   if not handle then
@@ -433,7 +456,7 @@ function client.new(given)
     key_function = type(given.api_key) == "function" and given.api_key or nil,
     on_token = given.on_token, token_provider = given.token_provider,
     on_retry = given.on_retry, observed = observe.new(given),
-    store = given.store, shared = shared,
+    store = given.store, shared = shared, plan = plan,
     keep_warm = given.keep_warm, exchanges = given.auth == "bearer",
     exit_wait = settings.exit_wait(given),
     total = opts.timeout and opts.timeout.total or DEFAULT_TOTAL,

@@ -116,6 +116,7 @@ function core.header_owner(name, key_header) end
 ---@field buffer? integer
 ---@field max_event? integer
 ---@field rate_limit? freddy.core.RateLimit
+---@field plan_store? string the name of the store that shares a plan
 ---@field max_in_flight? integer nil or 0: the default
 
 ---@class freddy.core.RateLimit
@@ -210,16 +211,18 @@ function client:set_session(access, refresh, expires_in) end
 function client:renew(inbox, id, how, timeout) end
 
 --- Listen to what becomes of the session: events "token", "need_token" and
---- "not_kept" (with a freddy.core.Error).
+--- "not_kept" (with a freddy.core.Error); and "need_permits", for a plan that
+--- is shared.
 --- Starts nothing, never waits.
 ---@param inbox freddy.core.Inbox
 ---@param id integer
 ---@param tokens boolean
 ---@param provides boolean
 ---@param failures? boolean
+---@param permits? boolean
 ---@return freddy.core.Call? call
 ---@return freddy.core.Error? err
-function client:listen(inbox, id, tokens, provides, failures) end
+function client:listen(inbox, id, tokens, provides, failures, permits) end
 
 --- Use the session in the answer of `call`, and mask its tokens there: before
 --- the answer is looked at.
@@ -292,10 +295,11 @@ function inbox:ready() end
 --- "head" | "data", string | "retry", attempt, delay, freddy.core.Error (or
 --- { status =, sent = true }) | "progress", sent, send_total?, received,
 --- receive_total? | "need_body", question, wanted, part | "token", question,
---- freddy.Tokens? | "need_token", question, why | "ready" | "done". An event
+--- freddy.Tokens? | "need_token", question, why | "need_permits", question,
+--- { count =, per_minute =, burst =, per_day = } | "ready" | "done". An event
 --- for which Lua has no memory raises and is given again.
 ---@return integer? id
----@return "head"|"data"|"progress"|"retry"|"need_body"|"token"|"need_token"|"ready"|"done" event
+---@return "head"|"data"|"progress"|"retry"|"need_body"|"token"|"need_token"|"need_permits"|"ready"|"done" event
 ---@return any ...
 function inbox:next() end
 
@@ -371,6 +375,14 @@ function call:answer(question, data) end
 ---@return true? ok
 ---@return freddy.core.Error? err
 function call:answer_token(question, tokens, failure) end
+
+--- Answer a "need_permits" event. Never waits.
+---@param question integer
+---@param permits? freddy.Permits nil: the store cannot be reached
+---@param age? number seconds since the store was asked
+---@return true? ok
+---@return freddy.core.Error? err
+function call:answer_permits(question, permits, age) end
 
 ---@class freddy.core.Timing
 ---@field waited number

@@ -313,8 +313,9 @@ return {
     meaning = "token_provider raised, or returned no token that can be used",
     hint = "see err.message; it is asked again after err.retry_after s" },
   { kind = "auth", reason = "store_failed",
-    meaning = "the store could not keep the session, or not forget it",
-    hint = "see err.message; until then the session is in memory only" },
+    meaning = "the store could not keep the session, or not forget it, or "
+      .. "cannot be reached",
+    hint = "see err.message; until then this process goes by what it has" },
   { kind = "auth", reason = "no_session",
     meaning = "the client has no session to renew or to end",
     hint = "log in (client.auth:login), or give refresh_token to freddy.new" },

@@ -1,10 +1,11 @@
 -- SPDX-License-Identifier: MIT
 --- The functions that a client's session calls: on_token, token_provider.
 --- Each call of one is a task of its own, which may wait. And what its store
---- could not keep.
+--- could not keep; and the store that it shares its plan by.
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local scheduler = require "freddy.scheduler"
+local shared_plan = require "freddy.shared_plan"
 local task = require "freddy.task"
 
 local listener = {}
@@ -73,6 +74,8 @@ local function on_event(entry, event, question, what)
     local err = errors.from_core(question)
     err.message = client.redact(err.message)
     return task.report(err)
+  elseif event == "need_permits" then
+    return shared_plan.ask(client.plan, entry.call, question, what)
   end
   local hook = { call = entry.call, question = question,
     redact = client.redact }
@@ -128,7 +131,8 @@ end
 function listener.ensure(client)
   local old = client.listening
   if old and not old.done
-      or not (client.on_token or client.token_provider or client.store) then
+      or not (client.on_token or client.token_provider or client.store
+        or client.plan) then
     return true
   end
   local box, err = scheduler.inbox()
@@ -139,7 +143,7 @@ function listener.ensure(client)
   local entry = { client = client, on_event = on_event, background = true,
     on_done = function() end }
   entry.call, err = client.core:listen(box, id, client.on_token ~= nil,
-    client.token_provider ~= nil, client.store ~= nil)
+    client.token_provider ~= nil, client.store ~= nil, client.plan ~= nil)
   if not entry.call then
     return nil, errors.from_core(err)
   end

@@ -6,6 +6,7 @@ local core = require "freddy.core"
 local misuse = require "freddy.misuse"
 local rate = require "freddy.rate"
 local session_file = require "freddy.session_file"
+local shared_plan = require "freddy.shared_plan"
 local shared_session = require "freddy.shared_session"
 
 local options = {}
@@ -128,7 +129,8 @@ end
 
 local function store(value)
   if not session_file.is_one(value)
-      and not shared_session.is_store(value) then
+      and not shared_session.is_store(value)
+      and not shared_plan.is_store(value) then
     return "what freddy.session_file(path) or a function of freddy.store "
       .. "returns"
   end

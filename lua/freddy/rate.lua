@@ -67,9 +67,12 @@ end
 ---@field per_minute? integer of a plan
 ---@field burst? integer of a plan
 ---@field per_day? integer of a plan; 0: it has no such limit
+---@field shared? boolean of a plan that a `store` keeps: true, and `room` and
+---  `today` are what the store last told, reckoned on; false: it cannot be
+---  reached, and this process goes on alone. nil: there is none
 ---@field room? integer how many may leave at once; nil: no limit is known
 ---@field wait? number seconds until the next may leave; nil: until one that is
----  in flight is answered
+---  in flight is answered, or the store
 ---@field limit? number requests in the server's window, as it last told
 ---@field remaining? number of these, reckoned on since
 ---@field resets_in? number seconds until the next window

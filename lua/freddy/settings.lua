@@ -6,6 +6,9 @@ local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
 local options = require "freddy.options"
 local rate = require "freddy.rate"
+local session_file = require "freddy.session_file"
+local shared_plan = require "freddy.shared_plan"
+local shared_session = require "freddy.shared_session"
 
 local settings = {}
 
@@ -19,7 +22,8 @@ end
 local function check_provider(given)
   for _, name in ipairs { "api_key", "token", "refresh_token", "auth",
       "store" } do
-    if given[name] ~= nil then
+    if given[name] ~= nil
+        and not (name == "store" and shared_plan.is_all(given)) then
       misuse.raise("freddy.new: token_provider and %s exclude each other",
         name)
     end
@@ -43,8 +47,15 @@ local function check_credentials(given)
   elseif kind == "key" and other then
     misuse.raise('freddy.new: auth = "key" and %s exclude each other', other)
   elseif given.store and key ~= nil and kind ~= "bearer" then
-    misuse.raise('freddy.new: store keeps sessions, and an api_key is none; '
-      .. 'give auth = "bearer" to exchange it')
+    if not shared_plan.is_all(given) then
+      misuse.raise('freddy.new: store keeps sessions, and an api_key is none; '
+        .. 'give auth = "bearer" to exchange it, or, to share a plan by the '
+        .. 'store, rate_limit = "standard" or the like')
+    end
+  elseif given.store and not session_file.is_one(given.store)
+      and not shared_session.is_store(given.store) then
+    misuse.raise("freddy.new: this store keeps rate plans, and no sessions: "
+      .. "it has no load, claim, save, release")
   elseif kind == "bearer" and key == nil and other then
     misuse.raise('freddy.new: auth = "bearer" exchanges an api_key: give one')
   elseif given.expires_in ~= nil and given.token == nil then

@@ -13,7 +13,8 @@
 ---   save(text)   keep it. The text holds tokens: it is as secret as they are
 ---   release(mark) let the claim go, if it is still that one
 ---
---- One that raises has not been reached either.
+--- One that raises has not been reached either (reach.lua). What else a store
+--- may have is in shared_plan.lua.
 ---
 --- What is saved is a record: access_token, refresh_token, expires_at and
 --- `from`, the refresh token that the session began with. One whose session is
@@ -23,9 +24,12 @@
 local core = require "freddy.core"
 local errors = require "freddy.errors"
 local misuse = require "freddy.misuse"
+local reach = require "freddy.reach"
 local task = require "freddy.task"
 
 local shared_session = {}
+
+local call = reach.call
 
 local AUTH_TIMEOUT = 30 -- of a refresh, where timeout.auth says nothing
 local SPARE = 10       -- seconds that the store may take around a refresh
@@ -58,36 +62,6 @@ local function seed(given)
   }
 end
 
--- The store cannot be reached: go on alone, and say so once.
-local function lose(self, what, why)
-  local known = next(self.lost) ~= nil
-  self.lost[what] = true
-  if not known then
-    task.report(errors.new("auth", { reason = "store_failed",
-      message = "the store cannot be reached ("
-        .. task.redact(misuse.text_of(why))
-        .. "): this process goes on alone" }))
-  end
-end
-
--- Call the store. nil, why when it cannot be reached.
-local function call(self, what, arg)
-  local ok, value, detail = task.pcall(self.store[what], self.store, arg)
-  if not ok then
-    value, detail = nil, value
-  end
-  local reached = ok and (value ~= nil or what == "release")
-  if what == "save" then
-    reached = reached and value ~= false
-  end
-  if reached then
-    self.lost[what] = nil
-    return value or false, detail
-  end
-  lose(self, what, detail)
-  return nil, detail
-end
-
 -- Whether this client has a session of its own to try where that of the store
 -- is over: it was given one that is not known to be dead, and has not joined
 -- the one of the store.
@@ -104,7 +78,7 @@ end
 -- What the store has; what this process has, or was made with, when it has
 -- nothing or cannot be reached. And the tokens that were refused before.
 local function load(self)
-  local text = call(self, "load")
+  local text = call(self.reach, "load")
   local record = type(text) == "string" and core.json_decode(text)
   if type(record) ~= "table" then
     record = self.own or self.seed or {}
@@ -212,7 +186,7 @@ end
 
 local function save(self, record)
   self.own = record
-  return call(self, "save", assert(core.json_encode(record)))
+  return call(self.reach, "save", assert(core.json_encode(record)))
 end
 
 -- With the claim in hand: somebody may have been faster all the same.
@@ -248,7 +222,7 @@ local function claim(self, patience, look)
     if found then
       return "found", found
     end
-    local answer, detail = call(self, "claim", self.claim)
+    local answer, detail = call(self.reach, "claim", self.claim)
     if answer ~= "wait" then
       return answer == "go" and answer or nil, detail
     end
@@ -271,7 +245,7 @@ local function provide(self, why)
   end
   local ok, tokens, problem = task.pcall(renew_claimed, self, why)
   if answer == "go" then
-    call(self, "release", detail)
+    call(self.reach, "release", detail)
   end
   if not ok then
     error(tokens, 0)
@@ -324,7 +298,7 @@ function shared_session.logout(self)
   local answer, mark = claim(self, LOGOUT_PATIENCE)
   local ok, done, err = task.pcall(end_claimed, self)
   if answer == "go" then
-    call(self, "release", mark)
+    call(self.reach, "release", mark)
   end
   if not ok then
     error(done, 0)
@@ -341,8 +315,8 @@ end
 function shared_session.adapt(given, make)
   local timeout = type(given.timeout) == "table" and given.timeout.auth
   local takes = 2 * (timeout or AUTH_TIMEOUT) + 1 -- with its own repeat
-  local self = { store = given.store, given = given, make = make,
-    seed = seed(given), lost = {}, takes = takes, claim = takes + SPARE }
+  local self = { reach = reach.new(given.store), given = given, make = make,
+    seed = seed(given), takes = takes, claim = takes + SPARE }
   local out = {}
   for name, value in pairs(given) do
     out[name] = value

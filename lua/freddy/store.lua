@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
---- Stores for sessions that nginx workers, or machines, share. See
---- shared_session.lua for what a store is.
+--- Stores for the sessions and the rate plans that nginx workers, or machines,
+--- share. See shared_session.lua and shared_plan.lua for what a store is.
+local bucket = require "freddy.bucket"
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
 
@@ -9,6 +10,8 @@ local store = {}
 local LOOK = 0.05 -- seconds until a claimed session is looked at again
 local SURE = 1 -- seconds that a claim has left at least when it is deleted
 local DEFAULT_KEY = "freddy"
+local TURN = 0.5 -- seconds that a turn at the bucket lasts at most
+local PATIENCE = 0.9 -- with those whose turn it is
 
 --- A shared dict that keeps a session for all workers of an nginx. It survives
 --- a reload, and its values can be read by whatever runs in this nginx.
@@ -54,6 +57,54 @@ function Dict:release(mark)
       and core.now() + SURE < ends_at then
     self.dict:delete(self.key .. ":claim")
   end
+end
+
+-- Between two calls of a dict another process may have its turn. What is done
+-- in one takes some microseconds.
+local function have_turn(self)
+  local limit = core.now() + PATIENCE
+  local mark, turn = core.random(16), self.key .. ":turn"
+  repeat
+    for _ = 1, 50 do
+      local ok, why = self.dict:add(turn, mark, TURN)
+      if ok then
+        return mark
+      elseif why ~= "exists" then
+        return nil, why
+      end
+    end
+    rawget(_G, "ngx").sleep(0.001)
+  until core.now() > limit
+  return nil, "the shared dict is busy"
+end
+
+-- The mark: whoever was stopped in its turn, for longer than that lasts, must
+-- not write what is old by now.
+local function take_turn(self, mark, plan, count)
+  local key, turn = self.key .. ":plan", self.key .. ":turn"
+  local old, why = self.dict:get(key)
+  if old == nil and why then
+    return nil, why
+  end
+  local state, permits = bucket.take(old, plan, count, core.now())
+  if self.dict:get(turn) ~= mark then
+    return { granted = 0, wait = 0 }
+  end
+  local ok, problem, forced = self.dict:set(key, state, bucket.KEEP)
+  self.dict:delete(turn)
+  if not ok or forced then
+    return nil, problem
+      or "the shared dict is too small: it dropped other values"
+  end
+  return permits
+end
+
+function Dict:take(plan, count)
+  local mark, why = have_turn(self)
+  if not mark then
+    return nil, why
+  end
+  return take_turn(self, mark, plan, count)
 end
 
 function Dict:__tostring()
@@ -163,6 +214,17 @@ function Redis:release(mark)
   end)
 end
 
+function Redis:take(plan, count)
+  local text, why = with_redis(self, function(client)
+    return client:eval(bucket.redis, 1, self.key .. ":plan", plan.per_minute,
+      plan.burst or plan.per_minute, plan.per_day or 0, count)
+  end)
+  if not text then
+    return nil, why
+  end
+  return bucket.read(text) or nil, "redis gave another answer"
+end
+
 function Redis:__tostring()
   return ("freddy.store.redis: %s:%d, %s"):format(self.host, self.port,
     self.key)
@@ -196,6 +258,32 @@ function store.redis(given)
     host = given.host or "127.0.0.1",
     port = given.port or 6379, key = given.key or DEFAULT_KEY,
     password = given.password, timeout = given.timeout or 1 }, Redis)
+end
+
+-- --- One's own -----------------------------------------------------------
+
+--- Take permits for a rate plan out of a bucket: what `take` of a store of
+--- one's own does, between reading the state and writing it, while nobody else
+--- may do the same. Pure; never waits. Raises on misuse.
+---@param state string|false|nil what it returned last; false or nil: nothing
+---  yet. It says nothing to anybody who waited 26 hours, and may be forgotten
+---@param plan freddy.Plan as `take` got it
+---@param count integer as `take` got it
+---@param now number seconds, by one clock for all who share the state
+---@return string state to be kept
+---@return freddy.Permits permits what `take` is to return
+function store.take(state, plan, count, now)
+  if state and type(state) ~= "string" then
+    misuse.raise("freddy.store.take: the state must be a string (got %s)",
+      misuse.type_of(state))
+  elseif type(plan) ~= "table" or type(plan.per_minute) ~= "number" then
+    misuse.raise("freddy.store.take: a plan expected (got %s)",
+      misuse.type_of(plan))
+  elseif type(count) ~= "number" or type(now) ~= "number" then
+    misuse.raise("freddy.store.take: a count and a time expected (got %s, %s)",
+      misuse.type_of(count), misuse.type_of(now))
+  end
+  return bucket.take(state, plan, count, now)
 end
 
 return store

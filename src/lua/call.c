@@ -344,6 +344,33 @@ static int l_call_answer_token(lua_State *L) {
   return 1;
 }
 
+/* question, { granted =, wait =, room =, today = }?, age */
+static int l_call_answer_permits(lua_State *L) {
+  struct lcall *call = check_call(L);
+  lua_Integer question = luaL_checkinteger(L, 2);
+  int given = lua_istable(L, 3);
+  freddy_permits permits;
+
+  memset(&permits, 0, sizeof(permits));
+  if (given) {
+    permits.granted = (uint32_t)fy_field_count(L, 3, "granted", 0);
+    permits.room = (uint32_t)fy_field_count(L, 3, "room", 0);
+    permits.today = (uint32_t)fy_field_count(L, 3, "today", 0);
+    lua_getfield(L, 3, "wait");
+    permits.wait = lua_tonumber(L, -1);
+    permits.age = luaL_optnumber(L, 4, 0);
+  }
+  if (!call->handle) {
+    return fy_closed_return(L, "the call");
+  }
+  if (freddy_call_answer_permits(call->handle, (uint32_t)question,
+                                 given ? &permits : NULL)) {
+    return fy_nil_return(L);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* --- Ends --------------------------------------------------------------- */
 
 static void call_free(struct lcall *call) {
@@ -393,6 +420,7 @@ static const luaL_Reg methods[] = {{"cancel", l_call_cancel},
                                    {"head", l_call_head},
                                    {"data", l_call_data},
                                    {"answer_token", l_call_answer_token},
+                                   {"answer_permits", l_call_answer_permits},
                                    {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", l_call_gc},

@@ -40,6 +40,7 @@ static void options_read(lua_State *L, int table, freddy_options *opts,
   opts->refresh_path = fy_field_text(L, table, "refresh_path", err);
   opts->token_path = fy_field_text(L, table, "token_path", err);
   opts->store = fy_field_text(L, table, "store", err);
+  opts->plan_store = fy_field_text(L, table, "plan_store", err);
   opts->expires_in = fy_field_seconds(L, table, "expires_in");
   opts->exchange = fy_field_flag(L, table, "exchange");
   opts->keep_warm = fy_field_flag(L, table, "keep_warm");
@@ -230,7 +231,7 @@ static int l_client_renew(lua_State *L) {
   return 1;
 }
 
-/* inbox, id, tokens, provides, failures. */
+/* inbox, id, tokens, provides, failures, permits. */
 static int l_client_listen(lua_State *L) {
   struct starter who = starter_read(L);
   freddy_listener how;
@@ -241,6 +242,7 @@ static int l_client_listen(lua_State *L) {
   how.tokens = lua_toboolean(L, 4);
   how.provides = lua_toboolean(L, 5);
   how.failures = lua_toboolean(L, 6);
+  how.permits = lua_toboolean(L, 7);
   how.user = who.user;
   call = fy_call_push(L, 1);
   starter_check_open(L, &who);

@@ -212,6 +212,24 @@ static int push_failure(lua_State *L) {
   return 1;
 }
 
+static void set_count(lua_State *L, const char *name, uint32_t count) {
+  fy_lua_pushint64(L, count);
+  lua_setfield(L, -2, name);
+}
+
+/* { count =, per_minute =, burst =, per_day = } */
+static int push_ask(lua_State *L) {
+  const struct linbox *inbox = lua_touserdata(L, 1);
+  const freddy_ask_permits *ask = inbox->event.permits;
+
+  lua_createtable(L, 0, 4);
+  set_count(L, "count", ask->count);
+  set_count(L, "per_minute", ask->per_minute);
+  set_count(L, "burst", ask->burst);
+  set_count(L, "per_day", ask->per_day);
+  return 1;
+}
+
 /* By the function at upvalue `pusher`. An allocation may fail, and then the
  * inbox must be usable again; or it may run a finalizer that asks this very
  * inbox for the next event, or closes it, while the bytes are being read. */
@@ -248,7 +266,7 @@ static int push_progress(lua_State *L, const freddy_event *event) {
 
 /* The names of the events are upvalues 1 to FREDDY_DONE, so that naming one
  * that has left the inbox does not allocate; then push_bytes, push_tokens,
- * push_cause. */
+ * push_cause, push_failure, push_ask. */
 static int push_event(lua_State *L, struct linbox *inbox) {
   const freddy_event *event = &inbox->event;
 
@@ -277,6 +295,9 @@ static int push_event(lua_State *L, struct linbox *inbox) {
     return 4;
   case FREDDY_NOT_KEPT:
     return push_guarded(L, inbox, FREDDY_DONE + 4, 3);
+  case FREDDY_NEED_PERMITS:
+    fy_lua_pushint64(L, event->question);
+    return push_guarded(L, inbox, FREDDY_DONE + 5, 4);
   case FREDDY_HEAD:
   case FREDDY_EVENT: /* always pulled */
   case FREDDY_READY:
@@ -343,8 +364,8 @@ static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
 
 void fy_inbox_open(lua_State *L) {
   static const char *const names[] = {
-      "head",  "data",       "event",    "progress", "retry", "need_body",
-      "token", "need_token", "not_kept", "ready",    "done"};
+      "head",  "data",       "event",    "progress",     "retry", "need_body",
+      "token", "need_token", "not_kept", "need_permits", "ready", "done"};
   int i;
 
   fy_class_push(L, FY_INBOX_MT, methods, meta);
@@ -355,7 +376,8 @@ void fy_inbox_open(lua_State *L) {
   lua_pushcfunction(L, push_tokens);
   lua_pushcfunction(L, push_cause);
   lua_pushcfunction(L, push_failure);
-  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 4);
+  lua_pushcfunction(L, push_ask);
+  lua_pushcclosure(L, l_inbox_next, FREDDY_DONE + 5);
   lua_setfield(L, -2, "next");
   lua_pop(L, 1);
 }

@@ -85,7 +85,7 @@ int fy_l_client_rate(lua_State *L) {
     return fy_nil_return(L);
   }
   freddy_client_rate(client, &rate);
-  lua_createtable(L, 0, 12);
+  lua_createtable(L, 0, 13);
   lua_pushstring(L, modes[rate.mode]);
   lua_setfield(L, -2, "mode");
   if (rate.mode == FREDDY_RATE_PLAN) {
@@ -97,6 +97,10 @@ int fy_l_client_rate(lua_State *L) {
     set_count(L, "room", (uint64_t)rate.room);
   }
   set_known(L, "wait", rate.next);
+  if (rate.shared) {
+    lua_pushboolean(L, rate.shared == FREDDY_RATE_SHARED);
+    lua_setfield(L, -2, "shared");
+  }
   set_known(L, "limit", rate.limit);
   set_known(L, "remaining", rate.remaining);
   set_known(L, "resets_in", rate.resets_in);

@@ -379,9 +379,41 @@ static struct fy_lane *oldest(struct fy_lane *lane, fy_time now) {
   return found;
 }
 
+static uint32_t could_leave_of(const struct fy_lane *lane) {
+  uint32_t most = places(lane) - lane->in_flight;
+  uint32_t count = 0;
+
+  for (const struct freddy_call *call = lane->first; call && count < most;
+       call = call->place.next) {
+    count++;
+  }
+  return count;
+}
+
+/* How many of the calls that wait for `rate` could leave with a permit. */
+static uint32_t could_leave(const struct fy_admission *admission,
+                            const struct fy_rate *rate) {
+  uint32_t count = 0;
+
+  for (struct fy_gate *gate = admission->gates; gate; gate = gate->next) {
+    struct fy_lane *lane = gate->turn;
+
+    if (lane) {
+      do {
+        if (lane->rate == rate && lane->first && has_place(lane)) {
+          count += could_leave_of(lane);
+        }
+        lane = lane->next;
+      } while (lane != gate->turn);
+    }
+  }
+  return count;
+}
+
 /* The lane whose first call is to leave, or is held back for too long; or
  * NULL, and *wake moved to when there may be one. */
-static struct fy_lane *pick(struct fy_gate *gate, fy_time now, fy_time *wake) {
+static struct fy_lane *pick(const struct fy_admission *admission,
+                            struct fy_gate *gate, fy_time now, fy_time *wake) {
   struct fy_lane *lane = gate->turn;
 
   do {
@@ -389,8 +421,13 @@ static struct fy_lane *pick(struct fy_gate *gate, fy_time now, fy_time *wake) {
       return lane;
     }
     if (lane->first && has_place(lane)) {
-      fy_time at = fy_rate_next(lane->rate, now);
+      fy_time at;
 
+      if (fy_rate_wants(lane->rate, now)) {
+        fy_rate_ask(lane->rate, lane->first->client,
+                    could_leave(admission, lane->rate), now);
+      }
+      at = fy_rate_next(lane->rate, now);
       if (at <= now) {
         return oldest(lane, now);
       }
@@ -469,7 +506,7 @@ void fy_admission_run(struct fy_engine *engine) {
   for (struct fy_gate *gate = admission->gates; gate; gate = gate->next) {
     struct fy_lane *lane;
 
-    while (gate->turn && (lane = pick(gate, now, &wake))) {
+    while (gate->turn && (lane = pick(admission, gate, now, &wake))) {
       gate->turn = lane->next;
       let_go(lane, now);
     }

@@ -436,8 +436,8 @@ void fy_call_next_event(struct freddy_call *call, freddy_event *event,
     event->wanted = call->wanted;
     event->part = call->part;
   } else if (call->listener && !call->ended &&
-             call->out &
-                 (FY_OUT_TOKEN | FY_OUT_NEED_TOKEN | FY_OUT_NOT_KEPT)) {
+             call->out & (FY_OUT_TOKEN | FY_OUT_NEED_TOKEN | FY_OUT_NOT_KEPT |
+                          FY_OUT_NEED_PERMITS)) {
     fy_listener_next_event(call, event);
   } else if (call->out & FY_OUT_READY) {
     call->out &= ~(unsigned)FY_OUT_READY;

@@ -98,7 +98,8 @@ enum {
   FY_OUT_NEED_TOKEN = 64,
   FY_OUT_READY = 128, /* before DONE, too */
   FY_OUT_RETRY = 256, /* before all others */
-  FY_OUT_NOT_KEPT = 512
+  FY_OUT_NOT_KEPT = 512,
+  FY_OUT_NEED_PERMITS = 1024 /* with the others of a listener */
 };
 
 struct freddy_call {

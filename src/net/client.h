@@ -51,8 +51,9 @@ struct freddy_client {
   char *refresh_path, *token_path; /* under base_url */
   int exchanges; /* an API key is for tokens, never sent to the API itself */
   int keep_warm;
-  char *store;      /* the path of a session file; NULL: none */
-  double exit_wait; /* as freddy_options has it */
+  char *store;         /* the path of a session file; NULL: none */
+  uint64_t plan_store; /* of whose name it is made; 0: none */
+  double exit_wait;    /* as freddy_options has it */
 
   pthread_mutex_t lock; /* what follows */
   freddy_credential kind;

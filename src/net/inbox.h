@@ -40,6 +40,7 @@ struct freddy_inbox {
   struct fy_told told;         /* the tokens of another, and */
   freddy_tokens tokens;        /* as it sees them */
   freddy_error failure;        /* or what has failed */
+  freddy_ask_permits ask_permits; /* or what is asked for */
 
   int to_wake; /* the engine's: stands in its list */
   struct freddy_inbox *next_to_wake;

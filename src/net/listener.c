@@ -12,6 +12,8 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/permits.h"
+#include "net/rate.h"
 #include "rules/jwt.h"
 
 /* Taken before any other lock. */
@@ -66,6 +68,7 @@ int fy_listener_join(struct freddy_call *call, const freddy_listener *how) {
   listener->hears = how->tokens;
   listener->provides = how->provides;
   listener->hears_failures = how->failures;
+  listener->permits = how->permits;
   listener->listed = 1;
   call->listener = listener;
   pthread_mutex_lock(&list_lock);
@@ -118,6 +121,7 @@ static void drop_questions(struct freddy_call *call) {
   pthread_mutex_unlock(&call->inbox->lock);
   post_heard(told_by);
   post_heard(asked_by);
+  fy_permits_drop(call);
 }
 
 void fy_listener_leave(struct freddy_call *call) {
@@ -134,6 +138,7 @@ void fy_listener_free(struct fy_listener *listener) {
   fy_told_clear(&listener->news);
   fy_credential_unref(listener->told_by);
   fy_credential_unref(listener->asked_by);
+  fy_rate_unref(listener->permits_for);
   fy_grant_clear(&listener->grant);
   fy_free(listener);
 }
@@ -153,6 +158,33 @@ static struct freddy_call *take_of(const freddy_client *client) {
   }
   pthread_mutex_unlock(&list_lock);
   return call;
+}
+
+static int has_rate(freddy_client *client, const struct fy_rate *rate) {
+  int has;
+
+  pthread_mutex_lock(&client->lock);
+  has = client->rate == rate;
+  pthread_mutex_unlock(&client->lock);
+  return has;
+}
+
+struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
+                                              const struct fy_rate *rate) {
+  struct freddy_call *found = NULL;
+
+  pthread_mutex_lock(&list_lock);
+  for (struct freddy_call *call = first; call; call = call->listener->next) {
+    if (call->listener->permits && !fy_call_is_foreign(call) &&
+        (call->client == client || (!found && has_rate(call->client, rate)))) {
+      found = call;
+    }
+  }
+  if (found) {
+    fy_call_ref(found);
+  }
+  pthread_mutex_unlock(&list_lock);
+  return found;
 }
 
 void fy_listeners_close(freddy_client *client) {
@@ -418,6 +450,10 @@ void fy_listener_next_event(struct freddy_call *call, freddy_event *event) {
       to_tokens(&inbox->told, &inbox->tokens);
       event->tokens = &inbox->tokens;
     }
+    return;
+  }
+  if (call->out & FY_OUT_NEED_PERMITS) {
+    fy_permits_next_event(call, event);
     return;
   }
   call->out &= ~(unsigned)FY_OUT_NEED_TOKEN;

@@ -12,6 +12,7 @@
 
 struct freddy_call;
 struct fy_credential;
+struct fy_rate;
 
 /* What is told. */
 struct fy_told {
@@ -28,7 +29,7 @@ void fy_told_clear(struct fy_told *told);
 struct fy_listener {
   struct freddy_call *prev, *next;
   int listed;
-  int hears, provides, hears_failures;
+  int hears, provides, hears_failures, permits;
 
   struct fy_told news; /* not drained yet */
   uint32_t told_question;
@@ -42,6 +43,10 @@ struct fy_listener {
   char failure[232];
 
   freddy_error not_kept; /* not drained yet */
+
+  struct fy_rate *permits_for; /* asks for permits (net/permits.h), or NULL */
+  uint32_t permits_question;
+  freddy_ask_permits wanted;
 };
 
 /* Make `call` one, and put it into the list. FREDDY_OK or FREDDY_ENOMEM. */
@@ -57,6 +62,11 @@ int fy_listener_answer(struct freddy_call *call, uint32_t question,
 
 /* End all those of a client that closes. */
 void fy_listeners_close(freddy_client *client);
+
+/* A new reference to one that has permits for `rate`: the client's own, or
+ * else that of another client which goes by it; NULL: none. */
+struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
+                                              const struct fy_rate *rate);
 
 /* How many hear of `credential`. Any thread, as the next. */
 int fy_listeners_count(struct fy_credential *credential);

@@ -10,6 +10,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/permits.h"
 
 /* After the last request. */
 static const fy_time LINGER = 60 * FY_SECOND;
@@ -27,6 +28,25 @@ void fy_rate_unref(struct fy_rate *rate) {
     fy_free(rate);
   }
 }
+
+static void post_ref(struct fy_post *post) {
+  fy_rate_ref((struct fy_rate *)post);
+}
+
+static void post_unref(struct fy_post *post) {
+  fy_rate_unref((struct fy_rate *)post);
+}
+
+/* The host has answered. */
+static void post_handle(struct fy_engine *engine, struct fy_post *post,
+                        unsigned wishes) {
+  (void)post;
+  (void)wishes;
+  engine->admission.due = 1;
+}
+
+static const struct fy_post_type rate_type = {post_handle, post_ref,
+                                              post_unref};
 
 /* --- Plans -------------------------------------------------------------- */
 
@@ -79,6 +99,10 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size) {
   return hash;
 }
 
+uint64_t fy_rate_store(const char *name) {
+  return name ? mix(0xCBF29CE484222325u, name, strlen(name)) | 1 : 0;
+}
+
 static uint64_t mix_secret(uint64_t hash, const struct fy_secret *secret) {
   return mix(hash, fy_secret_text(secret), fy_secret_size(secret));
 }
@@ -96,6 +120,7 @@ static uint64_t who_asks(const struct freddy_call *call,
   *plan = client->plan;
   pthread_mutex_unlock(&client->lock);
   hash = mix(hash, client->base_url, strlen(client->base_url));
+  hash = mix(hash, &client->plan_store, sizeof(client->plan_store));
   if (call->ask.key) {
     hash = mix_secret(hash, call->ask.key);
   } else if (session) {
@@ -132,13 +157,15 @@ static struct fy_rate *find(struct fy_engine *engine, uint64_t key,
 
 /* One with another plan goes on from where the client's last one stands. */
 static struct fy_rate *make(struct fy_engine *engine,
-                            const struct fy_rate *before, uint64_t who,
+                            const struct freddy_client *client, uint64_t who,
                             const struct fy_limit_plan *plan, fy_time now) {
+  const struct fy_rate *before = client->rate;
   struct fy_rate *rate = fy_calloc(1, sizeof(*rate));
 
   if (!rate) {
     return NULL;
   }
+  rate->post.type = &rate_type;
   pthread_mutex_init(&rate->lock, NULL);
   atomic_store(&rate->refs, 1);
   rate->engine = engine;
@@ -151,6 +178,7 @@ static struct fy_rate *make(struct fy_engine *engine,
     fy_limiter_change(&rate->limiter, plan, now);
   } else {
     fy_limiter_init(&rate->limiter, plan, now);
+    rate->limiter.store = client->plan_store;
   }
   rate->next = engine->rates;
   engine->rates = rate;
@@ -170,7 +198,7 @@ struct fy_rate *fy_rate_of(const struct freddy_call *call) {
   if (!old || old->engine != engine || old->key != key) {
     rate = find(engine, key, now);
     if (!rate) {
-      rate = make(engine, old, who, &plan, now);
+      rate = make(engine, client, who, &plan, now);
     }
     if (!rate) {
       return NULL;
@@ -249,6 +277,71 @@ void fy_rate_heard(struct fy_rate *rate, struct fy_limit_mark mark,
   }
 }
 
+/* --- By a store --------------------------------------------------------- */
+
+int fy_rate_wants(struct fy_rate *rate, fy_time now) {
+  int wants = 0;
+
+  if (rate && rate->limiter.store) {
+    pthread_mutex_lock(&rate->lock);
+    wants = fy_limiter_wants(&rate->limiter, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+  return wants;
+}
+
+/* One that goes alone only looks whether the store is back. */
+void fy_rate_ask(struct fy_rate *rate, freddy_client *client, uint32_t count,
+                 fy_time now) {
+  struct fy_lease *lease = &rate->limiter.lease;
+  struct fy_limit_plan plan;
+
+  pthread_mutex_lock(&rate->lock);
+  lease->asked = 1;
+  count = lease->alone || !count ? 1 : count;
+  count += lease->debt < FY_MAX_QUEUE ? lease->debt : FY_MAX_QUEUE;
+  plan = rate->limiter.plan;
+  pthread_mutex_unlock(&rate->lock);
+  if (!fy_permits_ask(client, rate, &plan, count)) {
+    pthread_mutex_lock(&rate->lock);
+    if (atomic_load(&client->closed)) {
+      lease->asked = 0; /* what waits for it is about to end */
+    } else {
+      fy_lease_lose(lease, now);
+    }
+    pthread_mutex_unlock(&rate->lock);
+  }
+}
+
+static void tell_engine(struct fy_rate *rate) {
+  struct fy_engine *engine = fy_engine_running();
+
+  if (engine) {
+    fy_engine_post(engine, &rate->post, 1);
+  }
+}
+
+void fy_rate_answer(struct fy_rate *rate, const struct fy_permits *permits) {
+  fy_time now = fy_clock_now();
+
+  pthread_mutex_lock(&rate->lock);
+  if (permits) {
+    fy_lease_give(&rate->limiter.lease, permits, rate->limiter.plan.per_minute,
+                  now);
+  } else {
+    fy_lease_lose(&rate->limiter.lease, now);
+  }
+  pthread_mutex_unlock(&rate->lock);
+  tell_engine(rate);
+}
+
+void fy_rate_unanswered(struct fy_rate *rate) {
+  pthread_mutex_lock(&rate->lock);
+  rate->limiter.lease.asked = 0;
+  pthread_mutex_unlock(&rate->lock);
+  tell_engine(rate);
+}
+
 /* --- Who only looks ----------------------------------------------------- */
 
 static double seconds_until(fy_time at, fy_time now) {
@@ -267,11 +360,19 @@ static void describe(struct fy_limiter *limiter, fy_time now,
   double left = fy_limiter_left(limiter);
 
   out->mode = modes[limiter->plan.mode];
+  if (limiter->plan.mode == FY_LIMIT_PLAN && limiter->store) {
+    out->shared =
+        limiter->lease.alone ? FREDDY_RATE_ALONE : FREDDY_RATE_SHARED;
+  }
   out->per_minute = limiter->plan.per_minute;
   out->burst = limiter->plan.burst;
   out->per_day = limiter->plan.per_day;
-  out->today = limiter->today;
+  out->today = fy_limiter_today(limiter);
   out->room = fy_limiter_room(limiter, now);
+  if (fy_limiter_is_shared(limiter)) {
+    out->room = fy_limiter_shared_room(limiter, now);
+    next = out->room && next == FY_NEVER ? now : next;
+  }
   out->next = next == FY_NEVER ? -1 : seconds_until(next, now);
   out->limit = or_unknown(limiter->limit);
   out->remaining = or_unknown(left < 0 ? 0 : left);
@@ -298,6 +399,7 @@ void fy_rate_describe(freddy_client *client, freddy_rate *out) {
     out->waiting = atomic_load(&rate->waiting);
   } else {
     fy_limiter_init(&fresh, &plan, now);
+    fresh.store = client->plan_store;
     out->waiting = 0;
   }
   describe(&fresh, now, out);

@@ -222,6 +222,7 @@ void fy_limiter_change(struct fy_limiter *limiter,
                        const struct fy_limit_plan *plan, fy_time now) {
   int64_t missing = 0;
 
+  memset(&limiter->lease, 0, sizeof(limiter->lease));
   if (limiter->plan.mode == FY_LIMIT_PLAN) {
     missing = capacity(&limiter->plan) - bucket_room(limiter, now);
   }
@@ -233,6 +234,9 @@ void fy_limiter_change(struct fy_limiter *limiter,
 }
 
 fy_time fy_limiter_next(struct fy_limiter *limiter, fy_time now) {
+  if (fy_limiter_is_shared(limiter)) {
+    return fy_lease_next(&limiter->lease, now);
+  }
   switch (limiter->plan.mode) {
   case FY_LIMIT_PLAN:
     return later(bucket_next(limiter, now), day_next(limiter, now));
@@ -246,6 +250,9 @@ fy_time fy_limiter_next(struct fy_limiter *limiter, fy_time now) {
 fy_time fy_limiter_hold(struct fy_limiter *limiter, fy_time now) {
   fy_time at = now;
 
+  if (fy_limiter_is_shared(limiter)) {
+    return fy_lease_hold(&limiter->lease, now);
+  }
   if (limiter->plan.mode == FY_LIMIT_PLAN) {
     at = day_next(limiter, now);
   } else if (limiter->plan.mode == FY_LIMIT_ADAPTIVE) {
@@ -264,6 +271,9 @@ struct fy_limit_mark fy_limiter_sent(struct fy_limiter *limiter, fy_time now) {
   limiter->in_flight++;
   if (limiter->plan.mode == FY_LIMIT_PLAN) {
     limiter->full_at = later(limiter->full_at, now) + interval(&limiter->plan);
+  }
+  if (fy_limiter_is_shared(limiter)) {
+    fy_lease_spend(&limiter->lease, now);
   }
   return (struct fy_limit_mark){limiter->window, limiter->second};
 }
@@ -302,6 +312,9 @@ void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
 int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now) {
   double left;
 
+  if (fy_limiter_is_shared(limiter)) {
+    return fy_lease_ready(&limiter->lease, now);
+  }
   if (fy_limiter_next(limiter, now) > now) {
     return 0;
   }
@@ -317,4 +330,42 @@ int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now) {
     return -1;
   }
   return left < 1 ? 1 : (int64_t)left; /* one may go and ask */
+}
+
+/* --- A plan that is shared ---------------------------------------------- */
+
+int fy_limiter_is_shared(const struct fy_limiter *limiter) {
+  return limiter->plan.mode == FY_LIMIT_PLAN && limiter->store &&
+         !limiter->lease.alone;
+}
+
+int fy_limiter_wants(struct fy_limiter *limiter, fy_time now) {
+  return limiter->plan.mode == FY_LIMIT_PLAN && limiter->store &&
+         fy_lease_wants(&limiter->lease, now);
+}
+
+int64_t fy_limiter_shared_room(const struct fy_limiter *limiter, fy_time now) {
+  const struct fy_lease *lease = &limiter->lease;
+  int64_t most = capacity(&limiter->plan);
+  int64_t day = limiter->plan.per_day ? (int64_t)limiter->plan.per_day -
+                                            fy_limiter_today(limiter)
+                                      : most;
+  int64_t room = most;
+
+  if (lease->ask_at > now) {
+    return 0;
+  }
+  if (lease->told_at) {
+    room = lease->room + lease->left + (now - lease->told_at) / lease->step;
+  }
+  room = room < most ? room : most;
+  return room < day ? room : day < 0 ? 0 : day;
+}
+
+uint32_t fy_limiter_today(const struct fy_limiter *limiter) {
+  const struct fy_lease *lease = &limiter->lease;
+
+  return fy_limiter_is_shared(limiter) && lease->told_at
+             ? (uint32_t)lease->today
+             : limiter->today;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/clock.h"
+#include "rules/lease.h"
 #include "rules/rate_headers.h"
 
 enum fy_limit_mode {
@@ -40,10 +41,13 @@ struct fy_limit_mark {
  * it is full. */
 struct fy_limiter {
   struct fy_limit_plan plan;
+  uint64_t
+      store; /* by which a plan is shared; 0: it is this process's alone */
   fy_time full_at;
   uint32_t hours[FY_LIMIT_SLOTS]; /* sent, by hour */
   int64_t hour;                   /* the latest of them */
   uint32_t today;                 /* their sum */
+  struct fy_lease lease;          /* of a plan that is shared */
 
   /* Of the server's window, as the last answers told it. */
   double limit;       /* NAN: not told */
@@ -89,5 +93,18 @@ double fy_limiter_left(const struct fy_limiter *limiter);
 
 /* How many may leave at once; -1: as many as one likes. */
 int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now);
+
+/* 1 when others share the plan, and the store says who may leave. Where it
+ * cannot be reached, this process goes on alone. */
+int fy_limiter_is_shared(const struct fy_limiter *limiter);
+
+/* 1 when the store is to be asked, if somebody waits. */
+int fy_limiter_wants(struct fy_limiter *limiter, fy_time now);
+
+/* How many the store would let leave by what it told last, reckoned on; and
+ * how many have left in 24 hours. Before it told anything, this process is all
+ * that there is. */
+int64_t fy_limiter_shared_room(const struct fy_limiter *limiter, fy_time now);
+uint32_t fy_limiter_today(const struct fy_limiter *limiter);
 
 #endif
