@@ -17,6 +17,7 @@ void freddy_inbox_free(freddy_inbox *inbox) {
     return;
   }
   fy_inbox_cut(inbox);
+  fy_listeners_cut(inbox);
   if (engine && atomic_load(&inbox->generation)) {
     fy_engine_post(engine, &inbox->post, FY_INBOX_CLOSE);
   }

@@ -169,13 +169,24 @@ static int has_rate(freddy_client *client, const struct fy_rate *rate) {
   return has;
 }
 
+static int is_open(struct freddy_call *call) {
+  int open = 0;
+
+  if (!fy_call_is_foreign(call)) {
+    pthread_mutex_lock(&call->inbox->lock);
+    open = !call->ended && !call->inbox->closed;
+    pthread_mutex_unlock(&call->inbox->lock);
+  }
+  return open;
+}
+
 struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
                                               const struct fy_rate *rate) {
   struct freddy_call *found = NULL;
 
   pthread_mutex_lock(&list_lock);
   for (struct freddy_call *call = first; call; call = call->listener->next) {
-    if (call->listener->permits && !fy_call_is_foreign(call) &&
+    if (call->listener->permits && is_open(call) &&
         (call->client == client || (!found && has_rate(call->client, rate)))) {
       found = call;
     }
@@ -185,6 +196,16 @@ struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
   }
   pthread_mutex_unlock(&list_lock);
   return found;
+}
+
+void fy_listeners_cut(const freddy_inbox *inbox) {
+  pthread_mutex_lock(&list_lock);
+  for (struct freddy_call *call = first; call; call = call->listener->next) {
+    if (call->inbox == inbox) {
+      fy_permits_drop(call);
+    }
+  }
+  pthread_mutex_unlock(&list_lock);
 }
 
 void fy_listeners_close(freddy_client *client) {

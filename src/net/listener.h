@@ -68,6 +68,9 @@ void fy_listeners_close(freddy_client *client);
 struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
                                               const struct fy_rate *rate);
 
+/* The inbox is closed: those that report to it answer nothing more. */
+void fy_listeners_cut(const freddy_inbox *inbox);
+
 /* How many hear of `credential`. Any thread, as the next. */
 int fy_listeners_count(struct fy_credential *credential);
 /* Tell them (`told` is borrowed); how many were told. `asks` 0: nobody waits
