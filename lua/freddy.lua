@@ -118,6 +118,18 @@ function freddy.store.redis(given)
   return require "freddy.store".redis(given)
 end
 
+--- The arithmetic of a rate plan in a store of one's own. See
+--- freddy/store.lua.
+---@param state string|false|nil
+---@param plan freddy.Plan
+---@param count integer
+---@param now number
+---@return string state
+---@return freddy.Permits permits
+function freddy.store.take(state, plan, count, now)
+  return require "freddy.store".take(state, plan, count, now)
+end
+
 --- As assert, with an error table as message, on every Lua: the assert of 5.1
 --- and 5.2 takes only strings. Raises the error itself; on PUC Lua 5.1, whose
 --- interpreter prints no table, its line.

@@ -36,7 +36,7 @@ local function read(state, hour)
 end
 
 local function write(full_at, sent, hour)
-  local parts = { ("%.6f"):format(full_at) }
+  local parts = { ("%.6f"):format(math.ceil(full_at * 1e6) / 1e6) }
   for at = hour - HOURS + 1, hour do
     if sent[at] then
       parts[#parts + 1] = ("%.0f:%.0f"):format(at, sent[at])

@@ -9,7 +9,6 @@
 ---   take(plan, count)  permits (see bucket.lua) of the one bucket that all
 ---                      who share this store have; `plan` is
 ---                      { per_minute =, burst =, per_day = }
-local bucket = require "freddy.bucket"
 local core = require "freddy.core"
 local misuse = require "freddy.misuse"
 local reach = require "freddy.reach"
@@ -88,7 +87,7 @@ local function take(self, wanted)
     return nil, why
   end
   local problem = complaint(permits, wanted.count)
-  self.late = age > bucket.LATE and self.late + 1 or 0
+  self.late = age > require "freddy.bucket".LATE and self.late + 1 or 0
   if self.late >= MAX_LATE then
     problem = problem or ("take takes %.1f seconds"):format(age)
   end
