@@ -318,6 +318,36 @@ static void test_bucket_of_the_server(void) {
   CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + 12 * S);
 }
 
+/* No server counted it. The bucket does not get it back: what comes in
+ * meanwhile would leave on top of that. */
+static void test_never_left(void) {
+  struct fy_limit_plan plan = {FY_LIMIT_PLAN, 60, 63, 3};
+  struct fy_limiter limiter = made(adaptive);
+
+  UNIT_CASE("%s", "what never left");
+  send(&limiter, 1, BEGIN);
+  answer(&limiter, said(3, 600), BEGIN);
+  for (int n = 0; n < 5; n++) {
+    send(&limiter, 1, BEGIN + n * S);
+    fy_limiter_never_left(&limiter, last, BEGIN + n * S);
+  }
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 5 * S), 3);
+  CHECK_INT(limiter.in_flight, 0);
+  CHECK_INT(limiter.today, 1);
+  limiter = made(plan);
+  for (int n = 0; n < 5; n++) {
+    send(&limiter, 1, BEGIN + n * S);
+    fy_limiter_never_left(&limiter, last, BEGIN + n * S);
+  }
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + 4 * S), 2);
+  CHECK_INT(fy_limiter_hold(&limiter, BEGIN + 4 * S), 0);
+  CHECK_INT(limiter.today, 0);
+  send(&limiter, 2, BEGIN + 10 * S); /* two days old, it counts no more */
+  fy_limiter_room(&limiter, BEGIN + 48 * 3600 * S);
+  fy_limiter_never_left(&limiter, last, BEGIN + 48 * 3600 * S);
+  CHECK_INT(limiter.today, 0);
+}
+
 static const struct {
   double retry_after;
   fy_time holds;
@@ -439,6 +469,7 @@ int main(void) {
   test_new_window_before_ours_ends();
   test_slow_answer_that_is_old();
   test_bucket_of_the_server();
+  test_never_left();
   test_retry_after();
   test_retry_after_elsewhere();
   test_tokens();

@@ -259,17 +259,27 @@ void fy_admission_enter(struct freddy_call *call, int cleared) {
 /* --- Out of it ---------------------------------------------------------- */
 
 static void hear(struct freddy_call *call, const struct fy_rate_facts *facts) {
-  if (call->place.charged) {
-    call->place.charged = 0;
-    call->engine->admission.due = 1;
-    fy_rate_heard(call->place.rate, call->place.mark, facts, fy_clock_now());
-    fy_rate_unref(call->place.rate);
-    call->place.rate = NULL;
+  struct fy_place *place = &call->place;
+  fy_time now;
+
+  if (!place->charged) {
+    return;
   }
+  now = fy_clock_now();
+  place->charged = 0;
+  call->engine->admission.due = 1;
+  if (place->left) {
+    fy_rate_heard(place->rate, place->mark, facts, now);
+  } else {
+    fy_rate_never_left(place->rate, place->mark, now);
+  }
+  fy_rate_unref(place->rate);
+  place->rate = NULL;
 }
 
 static void charge(struct freddy_call *call) {
   call->place.charged = 1;
+  call->place.left = 0;
   call->place.rate = fy_rate_ref(call->place.lane->rate);
   call->place.mark = fy_rate_sent(call->place.rate, fy_clock_now());
 }

@@ -26,6 +26,7 @@ struct fy_place {
   int cleared;     /* 1: its credential has let it go */
   int fresh;       /* 1: the next attempt is not for a pooled connection */
   int charged;     /* 1: counted by `rate`, and not heard of */
+  int left;        /* 1: a byte of that attempt may have left */
   struct fy_limit_mark mark; /* when `rate` counted it */
   fy_time since;
   uint64_t run; /* how often fy_admission_run had run by then */

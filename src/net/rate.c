@@ -277,6 +277,15 @@ void fy_rate_heard(struct fy_rate *rate, struct fy_limit_mark mark,
   }
 }
 
+void fy_rate_never_left(struct fy_rate *rate, struct fy_limit_mark mark,
+                        fy_time now) {
+  if (rate) {
+    pthread_mutex_lock(&rate->lock);
+    fy_limiter_never_left(&rate->limiter, mark, now);
+    pthread_mutex_unlock(&rate->lock);
+  }
+}
+
 /* --- By a store --------------------------------------------------------- */
 
 int fy_rate_wants(struct fy_rate *rate, fy_time now) {

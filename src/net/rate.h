@@ -67,6 +67,8 @@ int64_t fy_rate_room(struct fy_rate *rate, fy_time now);
 struct fy_limit_mark fy_rate_sent(struct fy_rate *rate, fy_time now);
 void fy_rate_heard(struct fy_rate *rate, struct fy_limit_mark mark,
                    const struct fy_rate_facts *facts, fy_time now);
+void fy_rate_never_left(struct fy_rate *rate, struct fy_limit_mark mark,
+                        fy_time now);
 
 /* Of a plan that is shared by a store: ask the client's host for permits,
  * where they are wanted, for `count` requests that could leave with them. */

@@ -120,6 +120,7 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
   }
   hear_errors(transfer);
   transfer->sends++;
+  transfer->call->place.left = 1;
   atomic_store(&transfer->call->sent, 1);
   fy_transfer_connected(transfer);
   return CURL_PREREQFUNC_OK;

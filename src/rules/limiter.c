@@ -309,6 +309,19 @@ void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
   }
 }
 
+void fy_limiter_never_left(struct fy_limiter *limiter,
+                           struct fy_limit_mark mark, fy_time now) {
+  int64_t hour = mark.second * FY_SECOND / HOUR;
+  uint32_t *slot = &limiter->hours[hour % FY_LIMIT_SLOTS];
+
+  land(limiter, mark.second, now);
+  turn_hours(limiter, now);
+  if (limiter->hour - hour < FY_LIMIT_SLOTS && *slot) {
+    --*slot;
+    limiter->today--;
+  }
+}
+
 int64_t fy_limiter_room(struct fy_limiter *limiter, fy_time now) {
   double left;
 

@@ -88,6 +88,11 @@ struct fy_limit_mark fy_limiter_sent(struct fy_limiter *limiter, fy_time now);
 void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
                       const struct fy_rate_facts *facts, fy_time now);
 
+/* One that was taken for sent at `mark` never left: no server counted it. The
+ * bucket does not get it back; it fills in any case. */
+void fy_limiter_never_left(struct fy_limiter *limiter,
+                           struct fy_limit_mark mark, fy_time now);
+
 /* How many the server would still take in this window; NAN: not known. */
 double fy_limiter_left(const struct fy_limiter *limiter);
 

@@ -1,0 +1,107 @@
+-- SPDX-License-Identifier: MIT
+--- What a rate limit counts, and what is told of it: what never left, what
+--- was sent under another limit, who waited for how long.
+
+local helper = require "spec.helper"
+local socket = require "socket"
+
+local clients, servers
+local keys = 0
+
+-- With a key of its own, unless one is given: who shares it shares a limiter.
+local function client_of(options)
+  options = options or {}
+  keys = keys + 1
+  options.api_key = options.api_key or "counted-" .. keys
+  options.base_url = options.base_url or helper.http
+  local client = helper.client(options)
+  clients[#clients + 1] = client
+  return client
+end
+
+-- Listens at a port of the system's choice, or at one that was had before.
+local function listen(port)
+  local server = assert(socket.bind("127.0.0.1", port or 0))
+  server:settimeout(0)
+  servers[#servers + 1] = server
+  return server, select(2, server:getsockname())
+end
+
+-- Gets a path while the server answers with these headers, one connection.
+local function get_from(server, client, headers)
+  local done, res, err = false, nil, nil
+  client:send({ path = "/" }, function(...)
+    done, res, err = true, ...
+  end)
+  local conn = helper.eventually(function() return server:accept() end)
+  conn:settimeout(10)
+  repeat
+    local line = assert(conn:receive "*l")
+  until line == ""
+  assert(conn:send("HTTP/1.1 200 OK\r\n" .. headers
+    .. "Content-Length: 2\r\nConnection: close\r\n\r\nok"))
+  conn:close()
+  helper.eventually(function() return done end)
+  return assert(res, err)
+end
+
+before_each(function()
+  clients, servers = {}, {}
+  helper.reset()
+end)
+
+after_each(function()
+  for _, list in ipairs { clients, servers } do
+    for _, item in ipairs(list) do
+      item:close()
+    end
+  end
+end)
+
+describe("what never left", function()
+  it("takes nothing of the server's window", function()
+    local server, port = listen()
+    local client = client_of { base_url = "http://127.0.0.1:" .. port }
+    get_from(server, client, "X-RateLimit-Limit: 100\r\n"
+      .. "X-RateLimit-Remaining: 3\r\nX-RateLimit-Reset: 600\r\n")
+    assert.equal(3, client:rate().remaining)
+    server:close()
+    for _ = 1, 5 do
+      local _, err = client:get "/"
+      assert.equal("connect", err.kind)
+      assert.is_false(err.sent)
+    end
+    assert.equal(3, client:rate().remaining)
+    assert.equal(0, client:rate().in_flight)
+    get_from(listen(port), client, "")
+    assert.equal(2, client:rate().remaining)
+  end)
+
+  it("takes nothing of the day", function()
+    local server, port = listen()
+    server:close()
+    local client = client_of { base_url = "http://127.0.0.1:" .. port,
+      rate_limit = { per_minute = 6000, burst = 7000, per_day = 1 } }
+    for _ = 1, 3 do
+      local _, err = client:get "/"
+      assert.equal("connect", err.kind)
+    end
+    assert.equal(0, client:rate().today)
+    get_from(listen(port), client, "")
+    assert.equal(1, client:rate().today)
+    assert.equal("held_back", select(2, client:get "/").reason)
+  end)
+
+  it("is what ran out of time before a connection stood", function()
+    local server, port = listen() -- whose TLS handshake does not begin
+    local client = client_of { base_url = "https://127.0.0.1:" .. port,
+      timeout = { connect = 0.05 } }
+    local _, err = client:get "/"
+    assert.equal("connect", err.reason)
+    _, err = client:get("/", { timeout = { connect = 30, total = 0.05 } })
+    assert.equal("total", err.reason)
+    assert.equal(0, client:rate().today)
+    assert.equal(0, client:rate().in_flight)
+    assert(server:accept())
+  end)
+end)
