@@ -43,7 +43,8 @@ struct fy_gate {
   struct fy_gate *next;
   struct fy_lane *turn; /* whose it is; NULL: there is none */
   uint32_t in_flight[KINDS];
-  int http2; /* 1: by the last answer */
+  uint32_t places[KINDS]; /* the most that a client who uses it may take */
+  int http2;              /* 1: by the last answer */
   size_t size;
   char origin[];
 };
@@ -349,10 +350,24 @@ static uint32_t places(const struct fy_lane *lane) {
                                              : FY_MAX_IN_FLIGHT;
 }
 
+/* A host has as many places as the one who may take most of them. */
+static void count_places(struct fy_gate *gate) {
+  struct fy_lane *lane = gate->turn;
+
+  gate->places[REQUESTS] = gate->places[STREAMS] = FY_MAX_IN_FLIGHT;
+  do {
+    if (!lane->closed && (lane->first || lane->in_flight) &&
+        places(lane) > gate->places[lane->kind]) {
+      gate->places[lane->kind] = places(lane);
+    }
+    lane = lane->next;
+  } while (lane != gate->turn);
+}
+
 /* What a client asks for is its own; the host's places are everyone's. */
 static int has_place(const struct fy_lane *lane) {
   uint32_t own = places(lane);
-  uint32_t all = own > FY_MAX_IN_FLIGHT ? own : FY_MAX_IN_FLIGHT;
+  uint32_t all = lane->gate->places[lane->kind];
   uint32_t taken = 0;
   const struct fy_lane *other = lane;
 
@@ -426,6 +441,7 @@ static struct fy_lane *pick(const struct fy_admission *admission,
                             struct fy_gate *gate, fy_time now, fy_time *wake) {
   struct fy_lane *lane = gate->turn;
 
+  count_places(gate);
   do {
     if (lane->first && fy_rate_hold(lane->rate, now) > MAX_HOLD) {
       return lane;
