@@ -12,6 +12,7 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/gates.h"
 #include "net/outcome.h"
 #include "net/rate.h"
 #include "net/transfer.h"
@@ -20,146 +21,6 @@
 /* The longest that a known limit holds a request back; and what the seconds
  * of its headers, rounded twice, may add to that. */
 static const fy_time MAX_HOLD = 60 * FY_SECOND + 2 * FY_SECOND;
-
-enum { REQUESTS, STREAMS, KINDS };
-
-/* Lanes kept at a host, though nothing is in them: they are used again. */
-enum { MAX_IDLE = 8 };
-
-/* Calls of one client to one host that wait for the same: in order. */
-struct fy_lane {
-  struct fy_lane *prev, *next; /* a ring, around which the turn goes */
-  struct fy_gate *gate;
-  const struct freddy_client *client; /* not looked into once closed */
-  int closed;
-  int kind;
-  struct fy_rate *rate;
-  struct freddy_call *first, *last;
-  uint32_t in_flight;
-};
-
-/* A host: scheme, name and port. */
-struct fy_gate {
-  struct fy_gate *next;
-  struct fy_lane *turn; /* whose it is; NULL: there is none */
-  uint32_t in_flight[KINDS];
-  uint32_t places[KINDS]; /* the most that a client who uses it may take */
-  int http2;              /* 1: by the last answer */
-  size_t size;
-  char origin[];
-};
-
-/* --- Gates and lanes ---------------------------------------------------- */
-
-static size_t origin_size(const char *url) {
-  const char *host = strstr(url, "://");
-
-  return host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/?#")
-              : strlen(url);
-}
-
-static struct fy_gate *gate_of(struct fy_admission *admission,
-                               const char *url) {
-  size_t size = origin_size(url);
-  struct fy_gate *gate = admission->gates;
-
-  while (gate &&
-         (gate->size != size || memcmp(gate->origin, url, size) != 0)) {
-    gate = gate->next;
-  }
-  if (!gate && (gate = fy_calloc(1, sizeof(*gate) + size))) {
-    gate->size = size;
-    memcpy(gate->origin, url, size);
-    gate->next = admission->gates;
-    admission->gates = gate;
-  }
-  return gate;
-}
-
-static struct fy_lane *lane_of(struct fy_gate *gate,
-                               const struct freddy_client *client, int kind,
-                               struct fy_rate *rate) {
-  struct fy_lane *lane = gate->turn;
-
-  if (lane) {
-    do {
-      if (lane->client == client && lane->kind == kind && lane->rate == rate &&
-          !lane->closed) {
-        return lane;
-      }
-      lane = lane->next;
-    } while (lane != gate->turn);
-  }
-  lane = fy_calloc(1, sizeof(*lane));
-  if (!lane) {
-    return NULL;
-  }
-  lane->gate = gate;
-  lane->client = client;
-  lane->kind = kind;
-  lane->rate = fy_rate_ref(rate);
-  if (gate->turn) { /* the last of the ring */
-    lane->next = gate->turn;
-    lane->prev = gate->turn->prev;
-    lane->prev->next = lane->next->prev = lane;
-  } else {
-    gate->turn = lane->prev = lane->next = lane;
-  }
-  return lane;
-}
-
-static void lane_free(struct fy_lane *lane) {
-  struct fy_gate *gate = lane->gate;
-
-  if (lane->next == lane) {
-    gate->turn = NULL;
-  } else {
-    lane->prev->next = lane->next;
-    lane->next->prev = lane->prev;
-    gate->turn = gate->turn == lane ? lane->next : gate->turn;
-  }
-  fy_rate_unref(lane->rate);
-  fy_free(lane);
-}
-
-/* Lanes of clients that are gone, of limits that are past, and of many. */
-static void sweep_gate(struct fy_gate *gate, int all) {
-  struct fy_lane *lane = gate->turn;
-  int count = 0;
-
-  if (lane) {
-    do {
-      count++;
-      lane = lane->next;
-    } while (lane != gate->turn);
-  }
-  while (count--) {
-    struct fy_lane *next = lane->next;
-
-    if (all || (!lane->first && !lane->in_flight &&
-                (lane->closed || count >= MAX_IDLE ||
-                 lane->rate != lane->client->rate))) {
-      lane_free(lane);
-    }
-    lane = next;
-  }
-}
-
-static void sweep(struct fy_admission *admission, int all) {
-  struct fy_gate **link = &admission->gates;
-
-  while (*link) {
-    struct fy_gate *gate = *link;
-
-    sweep_gate(gate, all);
-    if (gate->turn) {
-      link = &gate->next;
-    } else {
-      *link = gate->next;
-      fy_free(gate);
-    }
-  }
-}
 
 /* --- In line ------------------------------------------------------------ */
 
@@ -225,7 +86,7 @@ void fy_admission_enter(struct freddy_call *call, int cleared) {
   struct fy_engine *engine = call->engine;
   struct fy_place *place = &call->place;
   freddy_error err = {.code = FREDDY_OK};
-  struct fy_gate *gate = gate_of(&engine->admission, call->ask.target.url);
+  struct fy_gate *gate = fy_gate_of(&engine->admission, call->ask.target.url);
   struct fy_rate *rate = NULL;
   struct fy_lane *lane;
 
@@ -242,8 +103,9 @@ void fy_admission_enter(struct freddy_call *call, int cleared) {
     return;
   }
   lane = gate && (rate || call->ask.other_origin)
-             ? lane_of(gate, call->client,
-                       call->ask.stream ? STREAMS : REQUESTS, rate)
+             ? fy_lane_of(
+                   gate, call->client,
+                   call->ask.stream ? FY_GATE_STREAMS : FY_GATE_REQUESTS, rate)
              : NULL;
   if (!lane) {
     fy_error_nomem(&err);
@@ -303,15 +165,6 @@ void fy_admission_leave(struct freddy_call *call) {
   call->engine->admission.due = 1;
 }
 
-/* 0: it was led to another host than the one where it has its place. */
-static int is_there(const struct freddy_call *call) {
-  const struct fy_gate *gate = call->place.lane->gate;
-  const char *url = call->ask.target.url;
-
-  return origin_size(url) == gate->size &&
-         memcmp(url, gate->origin, gate->size) == 0;
-}
-
 void fy_admission_heard(struct freddy_call *call) {
   const struct fy_headers *headers = &call->answer.headers;
   struct fy_rate_facts facts;
@@ -319,7 +172,8 @@ void fy_admission_heard(struct freddy_call *call) {
   if (call->place.state != FY_PLACE_TAKEN) {
     return;
   }
-  if (headers->http_version && is_there(call)) {
+  if (headers->http_version &&
+      fy_gate_is_of(call->place.lane->gate, call->ask.target.url)) {
     call->place.lane->gate->http2 = headers->http_version == 20;
   }
   if (headers->complete) {
@@ -336,56 +190,6 @@ void fy_admission_goes_on(struct freddy_call *call) {
 
 /* --- Whose turn it is --------------------------------------------------- */
 
-static uint32_t places(const struct fy_lane *lane) {
-  const struct freddy_client *client = lane->client;
-
-  if (lane->kind == STREAMS) {
-    return client->max_in_flight > FY_MAX_STREAMS ? client->max_in_flight
-                                                  : FY_MAX_STREAMS;
-  }
-  if (client->max_in_flight) {
-    return client->max_in_flight;
-  }
-  return lane->gate->http2 && !client->http1 ? FY_MAX_STREAMS
-                                             : FY_MAX_IN_FLIGHT;
-}
-
-/* A host has as many places as the one who may take most of them. */
-static void count_places(struct fy_gate *gate) {
-  struct fy_lane *lane = gate->turn;
-
-  gate->places[REQUESTS] = gate->places[STREAMS] = FY_MAX_IN_FLIGHT;
-  do {
-    if (!lane->closed && (lane->first || lane->in_flight) &&
-        places(lane) > gate->places[lane->kind]) {
-      gate->places[lane->kind] = places(lane);
-    }
-    lane = lane->next;
-  } while (lane != gate->turn);
-}
-
-/* What a client asks for is its own; the host's places are everyone's. */
-static int has_place(const struct fy_lane *lane) {
-  uint32_t own = places(lane);
-  uint32_t all = lane->gate->places[lane->kind];
-  uint32_t taken = 0;
-  const struct fy_lane *other = lane;
-
-  if (lane->gate->in_flight[lane->kind] >= all) {
-    return 0;
-  }
-  if (own == all) {
-    return 1;
-  }
-  do {
-    if (other->client == lane->client && other->kind == lane->kind) {
-      taken += other->in_flight;
-    }
-    other = other->next;
-  } while (other != lane);
-  return taken < own;
-}
-
 /* Where there is not enough for all, the order of arrival goes over the
  * clients' turns. */
 static struct fy_lane *oldest(struct fy_lane *lane, fy_time now) {
@@ -396,7 +200,7 @@ static struct fy_lane *oldest(struct fy_lane *lane, fy_time now) {
     return lane;
   }
   for (struct fy_lane *at = lane->next; at != lane; at = at->next) {
-    if (at->rate == lane->rate && at->first && has_place(at) &&
+    if (at->rate == lane->rate && at->first && fy_lane_has_place(at) &&
         at->first->place.number < found->first->place.number) {
       found = at;
     }
@@ -405,7 +209,7 @@ static struct fy_lane *oldest(struct fy_lane *lane, fy_time now) {
 }
 
 static uint32_t could_leave_of(const struct fy_lane *lane) {
-  uint32_t most = places(lane) - lane->in_flight;
+  uint32_t most = fy_lane_places(lane) - lane->in_flight;
   uint32_t count = 0;
 
   for (const struct freddy_call *call = lane->first; call && count < most;
@@ -425,7 +229,7 @@ static uint32_t could_leave(const struct fy_admission *admission,
 
     if (lane) {
       do {
-        if (lane->rate == rate && lane->first && has_place(lane)) {
+        if (lane->rate == rate && lane->first && fy_lane_has_place(lane)) {
           count += could_leave_of(lane);
         }
         lane = lane->next;
@@ -441,12 +245,12 @@ static struct fy_lane *pick(const struct fy_admission *admission,
                             struct fy_gate *gate, fy_time now, fy_time *wake) {
   struct fy_lane *lane = gate->turn;
 
-  count_places(gate);
+  fy_gate_count_places(gate);
   do {
     if (lane->first && fy_rate_hold(lane->rate, now) > MAX_HOLD) {
       return lane;
     }
-    if (lane->first && has_place(lane)) {
+    if (lane->first && fy_lane_has_place(lane)) {
       fy_time at;
 
       if (fy_rate_wants(lane->rate, now)) {
@@ -538,7 +342,7 @@ void fy_admission_run(struct fy_engine *engine) {
     }
   }
   fy_timers_set(&engine->timers, &admission->timer, wake);
-  sweep(admission, 0);
+  fy_gates_sweep(admission, 0);
 }
 
 static void timer_fire(struct fy_timer *timer, fy_time now) {
@@ -615,5 +419,5 @@ void fy_admission_init(struct fy_engine *engine) {
 }
 
 void fy_admission_clear(struct fy_engine *engine) {
-  sweep(&engine->admission, 1);
+  fy_gates_sweep(&engine->admission, 1);
 }
