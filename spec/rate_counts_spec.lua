@@ -105,3 +105,81 @@ describe("what never left", function()
     assert(server:accept())
   end)
 end)
+
+describe("what was sent", function()
+  local function get(client, count)
+    for _ = 1, count do
+      assert(client:get "/v1/open")
+    end
+  end
+
+  local function held_back(client)
+    local _, err = client:get "/v1/open"
+    return err and err.reason
+  end
+
+  it("stays counted in a plan that is taken up again", function()
+    local small = { per_minute = 600, burst = 700, per_day = 4 }
+    local client = client_of { rate_limit = small }
+    get(client, 2)
+    client:set_rate_limit { per_minute = 600, burst = 700, per_day = 100 }
+    get(client, 5)
+    client:set_rate_limit(small)
+    assert.equal(7, client:rate().today)
+    assert.equal("held_back", held_back(client))
+    client:set_rate_limit(false)
+    client:set_rate_limit(small)
+    assert.equal("held_back", held_back(client))
+  end)
+
+  it("empties the bucket of a plan that follows none", function()
+    for _, none in ipairs { "adaptive", false } do
+      local client = client_of { rate_limit = none }
+      get(client, 30)
+      client:set_rate_limit { per_minute = 10, burst = 15 }
+      assert.equal(0, client:rate().room)
+      local _, err = client:get("/v1/open", { timeout = 0.05 })
+      assert.equal("total", err.reason)
+      assert.is_false(err.sent)
+    end
+  end)
+
+  it("empties it again after a time without", function()
+    local client = client_of { rate_limit = { per_minute = 10, burst = 15 } }
+    get(client, 5)
+    client:set_rate_limit(false)
+    get(client, 1)
+    client:set_rate_limit { per_minute = 10, burst = 16 }
+    assert.equal(0, client:rate().room)
+    assert.is_true(client:rate().wait > 0)
+  end)
+end)
+
+describe("client:rate", function()
+  local SLOW = { per_minute = 1 }
+
+  it("tells of another limit at once, whoever asks", function()
+    local client = client_of()
+    assert(client:get "/v1/open")
+    client:set_rate_limit { per_minute = 10, burst = 20 }
+    assert.equal("plan", client:rate().mode)
+    assert.equal(20, client:rate().burst)
+    assert.equal(9, client:rate().room)
+    client:set_rate_limit(false)
+    assert.equal("off", client:rate().mode)
+    assert.equal(0, client:rate().wait)
+    assert.is_nil(client:rate().burst)
+  end)
+
+  it("tells a client of the limit that it shares, before it asks", function()
+    local one = client_of { rate_limit = SLOW, api_key = "used-up" }
+    assert(one:get "/v1/open")
+    local two = client_of { rate_limit = SLOW, api_key = "used-up" }
+    assert.equal(0, two:rate().room)
+    assert.equal(1, two:rate().today)
+    assert.is_true(two:rate().wait > 0)
+    two.auth:set_api_key "used-up-by-none"
+    assert.equal(1, two:rate().room)
+    assert.equal(0, two:rate().today)
+  end)
+end)

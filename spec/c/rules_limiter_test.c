@@ -133,8 +133,81 @@ static void test_change_of_plan(void) {
   CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN);
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), -1);
   fy_limiter_change(&limiter, &slow, BEGIN + S);
-  CHECK_INT(fy_limiter_room(&limiter, BEGIN + S), 10);
+  CHECK_INT(fy_limiter_room(&limiter, BEGIN + S), 0);
   CHECK_INT(limiter.today, 10);
+}
+
+/* Without a plan it is what left in the last minute that counts. */
+static void test_plan_after_none(void) {
+  static const struct {
+    int sent;
+    fy_time after;
+    int room;
+  } rows[] = {{0, 0, 10},
+              {4, 0, 6},
+              {4, 59 * FY_SECOND, 6},
+              {30, 0, 0},
+              {30, FY_SECOND, 0},
+              {4, 62 * FY_SECOND, 10},
+              {30, 200 * FY_SECOND, 10}};
+  struct fy_limit_plan plan = {FY_LIMIT_PLAN, 60, 70, 0};
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (int is_off = 0; is_off < 2; is_off++) {
+      struct fy_limiter limiter = made(is_off ? off : adaptive);
+      fy_time at = BEGIN + rows[i].after;
+
+      UNIT_CASE("a plan after %s, %d sent %d s ago", is_off ? "off" : "none",
+                rows[i].sent, (int)(rows[i].after / S));
+      send(&limiter, rows[i].sent, BEGIN);
+      fy_limiter_change(&limiter, &plan, at);
+      CHECK_INT(fy_limiter_room(&limiter, at), rows[i].room);
+    }
+  }
+}
+
+static void test_plan_taken_up_again(void) {
+  struct fy_limit_plan small = {FY_LIMIT_PLAN, 60, 70, 9};
+  struct fy_limit_plan large = {FY_LIMIT_PLAN, 60, 90, 0};
+  struct fy_limiter limiter = made(small);
+  struct fy_limiter other;
+  fy_time at = BEGIN + 5 * S;
+
+  UNIT_CASE("%s", "a plan that is taken up again");
+  send(&limiter, 2, BEGIN);
+  other = limiter;
+  fy_limiter_change(&other, &large, BEGIN);
+  send(&other, 5, at);
+  fy_limiter_merge(&limiter, &other, at);
+  CHECK_INT(limiter.today, 7);
+  CHECK_INT(fy_limiter_room(&limiter, at), 2); /* of the day */
+  fy_limiter_merge(&limiter, &other, at);      /* as often as one likes */
+  CHECK_INT(limiter.today, 7);
+  send(&other, 20, at);
+  fy_limiter_merge(&limiter, &other, at);
+  CHECK_INT(limiter.today, 27);
+  CHECK_INT(fy_limiter_room(&limiter, at), 0);
+  CHECK(fy_limiter_hold(&limiter, at) > 3600 * S);
+}
+
+static void test_window_taken_up_again(void) {
+  struct fy_limiter limiter = made(adaptive);
+  struct fy_limiter other;
+  fy_time at = BEGIN + 5 * S;
+
+  UNIT_CASE("%s", "a window that is taken up again");
+  send(&limiter, 2, BEGIN);
+  answer(&limiter, said(90, 60), BEGIN);
+  other = limiter;
+  fy_limiter_change(&other, &off, BEGIN);
+  send(&other, 1, at);
+  answer(&other, said(3, 55), at);
+  fy_limiter_merge(&limiter, &other, at);
+  CHECK_INT(fy_limiter_room(&limiter, at), 3);
+  CHECK_INT(limiter.resets_at, BEGIN + 60 * S);
+  answer(&other, refused(300), at);
+  fy_limiter_merge(&limiter, &other, at);
+  CHECK_INT(fy_limiter_hold(&limiter, at), 300 * S);
 }
 
 static void test_smaller_bucket(void) {
@@ -457,6 +530,9 @@ int main(void) {
   test_buckets();
   test_vast_bucket();
   test_change_of_plan();
+  test_plan_after_none();
+  test_plan_taken_up_again();
+  test_window_taken_up_again();
   test_smaller_bucket();
   test_day();
   test_nothing_told();

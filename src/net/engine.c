@@ -446,6 +446,7 @@ void fy_engine_destroy(struct fy_engine *engine) {
   fy_poller_free(engine->poller);
   fy_timers_clear(&engine->timers);
   pthread_cond_destroy(&engine->stopped_cond);
+  pthread_mutex_destroy(&engine->rates_lock);
   pthread_mutex_destroy(&engine->lock);
   fy_free(engine);
 }
@@ -457,6 +458,7 @@ struct fy_engine *fy_engine_create(void) {
     return NULL;
   }
   pthread_mutex_init(&engine->lock, NULL);
+  pthread_mutex_init(&engine->rates_lock, NULL);
   pthread_cond_init(&engine->stopped_cond, NULL);
   engine->curl_timer.fire = curl_timer_fire;
   engine->timer_demand = OWN_TIMERS;

@@ -49,6 +49,7 @@ struct fy_engine {
   struct freddy_call *calls;         /* in flight, the newest first */
   struct fy_admission admission;     /* those who wait to be sent */
   struct fy_rate *rates;             /* the limiters */
+  pthread_mutex_t rates_lock;        /* for who only looks at them */
   uint64_t salt;                     /* of what they are found by */
   struct fy_transfer *ready_first;   /* admitted, not yet in the multi */
   struct fy_transfer *ready_last;

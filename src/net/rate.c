@@ -108,21 +108,22 @@ static uint64_t mix_secret(uint64_t hash, const struct fy_secret *secret) {
 }
 
 /* What is shared is found by such a number alone: it tells no secret. */
-static uint64_t who_asks(const struct freddy_call *call,
+static uint64_t who_asks(const struct fy_engine *engine,
+                         struct freddy_client *client,
+                         const struct fy_secret *key,
                          struct fy_limit_plan *plan) {
-  struct freddy_client *client = call->client;
   struct fy_credential *session = fy_client_session(client);
   struct fy_secret *secret = NULL;
   freddy_credential kind = fy_client_kind(client, &secret);
-  uint64_t hash = mix(call->engine->salt, &kind, sizeof(kind));
+  uint64_t hash = mix(engine->salt, &kind, sizeof(kind));
 
   pthread_mutex_lock(&client->lock);
   *plan = client->plan;
   pthread_mutex_unlock(&client->lock);
   hash = mix(hash, client->base_url, strlen(client->base_url));
   hash = mix(hash, &client->plan_store, sizeof(client->plan_store));
-  if (call->ask.key) {
-    hash = mix_secret(hash, call->ask.key);
+  if (key) {
+    hash = mix_secret(hash, key);
   } else if (session) {
     hash = mix(hash, &session->serial, sizeof(session->serial));
   } else if (secret) {
@@ -133,55 +134,112 @@ static uint64_t who_asks(const struct freddy_call *call,
   return hash;
 }
 
-/* Found, or NULL; those long unused are dropped on the way. */
-static struct fy_rate *find(struct fy_engine *engine, uint64_t key,
-                            fy_time now) {
+static void drop_unused(struct fy_engine *engine, fy_time now) {
   struct fy_rate **link = &engine->rates;
-  struct fy_rate *found = NULL;
 
   while (*link) {
     struct fy_rate *rate = *link;
 
-    if (rate->key == key) {
-      found = rate;
-    } else if (atomic_load(&rate->refs) == 1 && now - rate->used_at > LINGER &&
-               fy_rate_hold(rate, now) == 0) {
+    if (atomic_load(&rate->refs) == 1 && now - rate->used_at > LINGER &&
+        fy_rate_hold(rate, now) == 0) {
       *link = rate->next;
       fy_rate_unref(rate);
-      continue;
+    } else {
+      link = &rate->next;
     }
-    link = &rate->next;
   }
-  return found;
+}
+
+static struct fy_rate *find(const struct fy_engine *engine, uint64_t key) {
+  struct fy_rate *rate = engine->rates;
+
+  while (rate && rate->key != key) {
+    rate = rate->next;
+  }
+  return rate;
+}
+
+static void copy_limiter(struct fy_rate *rate, struct fy_limiter *copy) {
+  pthread_mutex_lock(&rate->lock);
+  *copy = rate->limiter;
+  pthread_mutex_unlock(&rate->lock);
+}
+
+/* 1 when what `old` counted is the same asker's. */
+static int is_former(const struct fy_rate *old, const struct fy_rate *rate,
+                     const struct fy_engine *engine, uint64_t who) {
+  return old && old != rate && old->engine == engine && old->who == who;
 }
 
 /* One with another plan goes on from where the client's last one stands. */
-static struct fy_rate *make(struct fy_engine *engine,
-                            const struct freddy_client *client, uint64_t who,
-                            const struct fy_limit_plan *plan, fy_time now) {
-  const struct fy_rate *before = client->rate;
+static void begin(struct fy_limiter *limiter, struct fy_rate *former,
+                  const struct freddy_client *client,
+                  const struct fy_limit_plan *plan, fy_time now) {
+  if (former) {
+    copy_limiter(former, limiter);
+    limiter->in_flight = 0;
+    memset(limiter->seconds, 0, sizeof(limiter->seconds));
+    fy_limiter_change(limiter, plan, now);
+  } else {
+    fy_limiter_init(limiter, plan, now);
+    limiter->store = client->plan_store;
+  }
+}
+
+static struct fy_rate *make(struct fy_engine *engine, uint64_t who,
+                            uint64_t key) {
   struct fy_rate *rate = fy_calloc(1, sizeof(*rate));
 
-  if (!rate) {
-    return NULL;
+  if (rate) {
+    rate->post.type = &rate_type;
+    pthread_mutex_init(&rate->lock, NULL);
+    atomic_store(&rate->refs, 1);
+    rate->engine = engine;
+    rate->who = who;
+    rate->key = key;
   }
-  rate->post.type = &rate_type;
-  pthread_mutex_init(&rate->lock, NULL);
-  atomic_store(&rate->refs, 1);
-  rate->engine = engine;
-  rate->who = who;
-  rate->key = mix(who, plan, sizeof(*plan));
-  if (before && before->engine == engine && before->who == who) {
-    rate->limiter = before->limiter;
-    rate->limiter.in_flight = 0;
-    memset(rate->limiter.seconds, 0, sizeof(rate->limiter.seconds));
-    fy_limiter_change(&rate->limiter, plan, now);
-  } else {
-    fy_limiter_init(&rate->limiter, plan, now);
-    rate->limiter.store = client->plan_store;
-  }
+  return rate;
+}
+
+static void add(struct fy_engine *engine, struct fy_rate *rate) {
+  pthread_mutex_lock(&engine->rates_lock);
   rate->next = engine->rates;
   engine->rates = rate;
+  pthread_mutex_unlock(&engine->rates_lock);
+}
+
+static void merge(struct fy_rate *rate, struct fy_rate *former, fy_time now) {
+  struct fy_limiter before;
+
+  copy_limiter(former, &before);
+  pthread_mutex_lock(&rate->lock);
+  fy_limiter_merge(&rate->limiter, &before, now);
+  pthread_mutex_unlock(&rate->lock);
+}
+
+static struct fy_rate *find_or_make(struct fy_engine *engine,
+                                    const struct freddy_client *client,
+                                    uint64_t who,
+                                    const struct fy_limit_plan *plan,
+                                    fy_time now) {
+  uint64_t key = mix(who, plan, sizeof(*plan));
+  struct fy_rate *rate;
+  struct fy_rate *former;
+
+  pthread_mutex_lock(&engine->rates_lock);
+  rate = find(engine, key);
+  if (rate) {
+    rate->used_at = now;
+  }
+  drop_unused(engine, now);
+  pthread_mutex_unlock(&engine->rates_lock);
+  former = is_former(client->rate, rate, engine, who) ? client->rate : NULL;
+  if (rate && former) {
+    merge(rate, former, now);
+  } else if (!rate && (rate = make(engine, who, key))) {
+    begin(&rate->limiter, former, client, plan, now);
+    add(engine, rate);
+  }
   return rate;
 }
 
@@ -189,17 +247,14 @@ struct fy_rate *fy_rate_of(const struct freddy_call *call) {
   struct fy_engine *engine = call->engine;
   struct freddy_client *client = call->client;
   struct fy_limit_plan plan;
-  uint64_t who = who_asks(call, &plan);
-  uint64_t key = mix(who, &plan, sizeof(plan));
+  uint64_t who = who_asks(engine, client, call->ask.key, &plan);
   struct fy_rate *old = client->rate;
   struct fy_rate *rate = old;
   fy_time now = fy_clock_now();
 
-  if (!old || old->engine != engine || old->key != key) {
-    rate = find(engine, key, now);
-    if (!rate) {
-      rate = make(engine, client, who, &plan, now);
-    }
+  if (!old || old->engine != engine ||
+      old->key != mix(who, &plan, sizeof(plan))) {
+    rate = find_or_make(engine, client, who, &plan, now);
     if (!rate) {
       return NULL;
     }
@@ -213,6 +268,7 @@ struct fy_rate *fy_rate_of(const struct freddy_call *call) {
 }
 
 void fy_rate_clear(struct fy_engine *engine) {
+  pthread_mutex_lock(&engine->rates_lock);
   while (engine->rates) {
     struct fy_rate *rate = engine->rates;
 
@@ -220,6 +276,7 @@ void fy_rate_clear(struct fy_engine *engine) {
     rate->engine = NULL;
     fy_rate_unref(rate);
   }
+  pthread_mutex_unlock(&engine->rates_lock);
 }
 
 /* --- Its limiter -------------------------------------------------------- */
@@ -391,26 +448,52 @@ static void describe(struct fy_limiter *limiter, fy_time now,
   out->in_flight = limiter->in_flight;
 }
 
-void fy_rate_describe(freddy_client *client, freddy_rate *out) {
-  struct fy_limiter fresh;
+/* The limiter that the client's next request would find or have made: what
+ * the client used last may be another's, or past. */
+static struct fy_rate *foresee(struct fy_engine *engine, freddy_client *client,
+                               struct fy_limiter *limiter, fy_time now) {
   struct fy_limit_plan plan;
-  fy_time now = fy_clock_now();
-  struct fy_rate *rate;
+  uint64_t who = who_asks(engine, client, NULL, &plan);
+  struct fy_rate *rate, *former, *old;
 
   pthread_mutex_lock(&client->lock);
-  plan = client->plan;
-  rate = fy_rate_ref(client->rate);
+  old = fy_rate_ref(client->rate);
   pthread_mutex_unlock(&client->lock);
+  pthread_mutex_lock(&engine->rates_lock);
+  rate = fy_rate_ref(find(engine, mix(who, &plan, sizeof(plan))));
+  former = is_former(old, rate, engine, who) ? old : NULL;
+  pthread_mutex_unlock(&engine->rates_lock);
   if (rate) {
-    pthread_mutex_lock(&rate->lock);
-    fresh = rate->limiter;
-    pthread_mutex_unlock(&rate->lock);
-    out->waiting = atomic_load(&rate->waiting);
+    copy_limiter(rate, limiter);
   } else {
-    fy_limiter_init(&fresh, &plan, now);
-    fresh.store = client->plan_store;
-    out->waiting = 0;
+    begin(limiter, former, client, &plan, now);
   }
-  describe(&fresh, now, out);
+  if (rate && former) {
+    struct fy_limiter before;
+
+    copy_limiter(former, &before);
+    fy_limiter_merge(limiter, &before, now);
+  }
+  fy_rate_unref(old);
+  return rate;
+}
+
+void fy_rate_describe(freddy_client *client, freddy_rate *out) {
+  struct fy_engine *engine = fy_engine_running();
+  struct fy_rate *rate = NULL;
+  struct fy_limiter limiter;
+  struct fy_limit_plan plan;
+  fy_time now = fy_clock_now();
+
+  if (engine) {
+    rate = foresee(engine, client, &limiter, now);
+  } else {
+    pthread_mutex_lock(&client->lock);
+    plan = client->plan;
+    pthread_mutex_unlock(&client->lock);
+    begin(&limiter, NULL, client, &plan, now);
+  }
+  out->waiting = rate ? atomic_load(&rate->waiting) : 0;
+  describe(&limiter, now, out);
   fy_rate_unref(rate);
 }

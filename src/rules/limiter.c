@@ -122,10 +122,12 @@ static void turn_seconds(struct fy_limiter *limiter, fy_time now) {
 
   if (second - limiter->second >= FY_LIMIT_SECONDS) {
     memset(limiter->seconds, 0, sizeof(limiter->seconds));
+    memset(limiter->sent, 0, sizeof(limiter->sent));
     limiter->second = second;
   }
   while (limiter->second < second) {
     limiter->seconds[++limiter->second % FY_LIMIT_SECONDS] = 0;
+    limiter->sent[limiter->second % FY_LIMIT_SECONDS] = 0;
   }
 }
 
@@ -218,18 +220,77 @@ void fy_limiter_init(struct fy_limiter *limiter,
   limiter->resets_at = FY_NEVER;
 }
 
+/* What the bucket lacks; where there is none, what one would lack at most. */
+static int64_t missing(struct fy_limiter *limiter, fy_time now) {
+  int64_t count = 0;
+
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    return capacity(&limiter->plan) - bucket_room(limiter, now);
+  }
+  turn_seconds(limiter, now);
+  for (int64_t back = 0; back <= MINUTE / FY_SECOND; back++) {
+    if (back <= limiter->second) {
+      count += limiter->sent[(limiter->second - back) % FY_LIMIT_SECONDS];
+    }
+  }
+  return count;
+}
+
+static fy_time full_without(const struct fy_limit_plan *plan, int64_t count,
+                            fy_time now) {
+  return now +
+         (count < capacity(plan) ? count : capacity(plan)) * interval(plan);
+}
+
 void fy_limiter_change(struct fy_limiter *limiter,
                        const struct fy_limit_plan *plan, fy_time now) {
-  int64_t missing = 0;
+  int64_t count = missing(limiter, now);
 
   memset(&limiter->lease, 0, sizeof(limiter->lease));
-  if (limiter->plan.mode == FY_LIMIT_PLAN) {
-    missing = capacity(&limiter->plan) - bucket_room(limiter, now);
-  }
   limiter->plan = *plan;
   if (plan->mode == FY_LIMIT_PLAN) {
-    missing = missing > capacity(plan) ? capacity(plan) : missing;
-    limiter->full_at = now + missing * interval(plan);
+    limiter->full_at = full_without(plan, count, now);
+  }
+}
+
+static void merge_counts(struct fy_limiter *limiter, struct fy_limiter *other,
+                         fy_time now) {
+  turn_hours(limiter, now);
+  turn_hours(other, now);
+  limiter->today = 0;
+  for (int i = 0; i < FY_LIMIT_SLOTS; i++) {
+    if (other->hours[i] > limiter->hours[i]) {
+      limiter->hours[i] = other->hours[i];
+    }
+    limiter->today += limiter->hours[i];
+  }
+  turn_seconds(limiter, now);
+  turn_seconds(other, now);
+  for (int i = 0; i < FY_LIMIT_SECONDS; i++) {
+    if (other->sent[i] > limiter->sent[i]) {
+      limiter->sent[i] = other->sent[i];
+    }
+  }
+}
+
+void fy_limiter_merge(struct fy_limiter *limiter,
+                      const struct fy_limiter *other, fy_time now) {
+  struct fy_limiter former = *other;
+  fy_time full_at;
+
+  merge_counts(limiter, &former, now);
+  if (limiter->plan.mode == FY_LIMIT_PLAN) {
+    full_at = full_without(&limiter->plan, missing(&former, now), now);
+    limiter->full_at = later(limiter->full_at, full_at);
+  }
+  limiter->held_until = later(limiter->held_until, former.held_until);
+  if (!isnan(former.least) &&
+      (isnan(limiter->least) || former.told > limiter->told)) {
+    limiter->window++; /* what is under way was counted by the former */
+    limiter->limit = former.limit;
+    limiter->least = former.least;
+    limiter->resets_at = former.resets_at;
+    limiter->told = former.told;
   }
 }
 
@@ -268,6 +329,7 @@ struct fy_limit_mark fy_limiter_sent(struct fy_limiter *limiter, fy_time now) {
   limiter->hours[limiter->hour % FY_LIMIT_SLOTS]++;
   limiter->today++;
   limiter->seconds[limiter->second % FY_LIMIT_SECONDS]++;
+  limiter->sent[limiter->second % FY_LIMIT_SECONDS]++;
   limiter->in_flight++;
   if (limiter->plan.mode == FY_LIMIT_PLAN) {
     limiter->full_at = later(limiter->full_at, now) + interval(&limiter->plan);
@@ -313,9 +375,13 @@ void fy_limiter_never_left(struct fy_limiter *limiter,
                            struct fy_limit_mark mark, fy_time now) {
   int64_t hour = mark.second * FY_SECOND / HOUR;
   uint32_t *slot = &limiter->hours[hour % FY_LIMIT_SLOTS];
+  uint32_t *sent = &limiter->sent[mark.second % FY_LIMIT_SECONDS];
 
   land(limiter, mark.second, now);
   turn_hours(limiter, now);
+  if (limiter->second - mark.second < FY_LIMIT_SECONDS && *sent) {
+    --*sent;
+  }
   if (limiter->hour - hour < FY_LIMIT_SLOTS && *slot) {
     --*slot;
     limiter->today--;

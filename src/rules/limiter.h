@@ -57,6 +57,7 @@ struct fy_limiter {
   fy_time held_until; /* by Retry-After; 0: it does not hold */
   uint32_t in_flight; /* sent, and not heard of */
   uint32_t seconds[FY_LIMIT_SECONDS]; /* the same by the second it was sent */
+  uint32_t sent[FY_LIMIT_SECONDS];    /* heard of or not */
   int64_t second;                     /* the latest of them */
   int64_t told; /* the second in which the latest that told was sent */
 };
@@ -68,9 +69,15 @@ int fy_limit_plan_named(const char *name, struct fy_limit_plan *plan);
 void fy_limiter_init(struct fy_limiter *limiter,
                      const struct fy_limit_plan *plan, fy_time now);
 
-/* Go on by another plan. What was sent stays counted. */
+/* Go on by another plan. What was sent stays counted: by the bucket, or, where
+ * there was none, by what left in the last minute. */
 void fy_limiter_change(struct fy_limiter *limiter,
                        const struct fy_limit_plan *plan, fy_time now);
+
+/* Who went by `other`, for the same server and credential, goes on by this
+ * one: both may have counted the same, so the worse of them holds. */
+void fy_limiter_merge(struct fy_limiter *limiter,
+                      const struct fy_limiter *other, fy_time now);
 
 /* When the next request may leave: `now`, or later. FY_NEVER: not before one
  * that is in flight has been heard of. */
