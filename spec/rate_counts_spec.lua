@@ -28,7 +28,7 @@ local function listen(port)
 end
 
 -- Gets a path while the server answers with these headers, one connection.
-local function get_from(server, client, headers)
+local function get_from(server, client, headers, status)
   local done, res, err = false, nil, nil
   client:send({ path = "/" }, function(...)
     done, res, err = true, ...
@@ -38,11 +38,11 @@ local function get_from(server, client, headers)
   repeat
     local line = assert(conn:receive "*l")
   until line == ""
-  assert(conn:send("HTTP/1.1 200 OK\r\n" .. headers
+  assert(conn:send("HTTP/1.1 " .. (status or "200 OK") .. "\r\n" .. headers
     .. "Content-Length: 2\r\nConnection: close\r\n\r\nok"))
   conn:close()
   helper.eventually(function() return done end)
-  return assert(res, err)
+  return res, err
 end
 
 before_each(function()
@@ -62,8 +62,8 @@ describe("what never left", function()
   it("takes nothing of the server's window", function()
     local server, port = listen()
     local client = client_of { base_url = "http://127.0.0.1:" .. port }
-    get_from(server, client, "X-RateLimit-Limit: 100\r\n"
-      .. "X-RateLimit-Remaining: 3\r\nX-RateLimit-Reset: 600\r\n")
+    assert(get_from(server, client, "X-RateLimit-Limit: 100\r\n"
+      .. "X-RateLimit-Remaining: 3\r\nX-RateLimit-Reset: 600\r\n"))
     assert.equal(3, client:rate().remaining)
     server:close()
     for _ = 1, 5 do
@@ -73,7 +73,7 @@ describe("what never left", function()
     end
     assert.equal(3, client:rate().remaining)
     assert.equal(0, client:rate().in_flight)
-    get_from(listen(port), client, "")
+    assert(get_from(listen(port), client, ""))
     assert.equal(2, client:rate().remaining)
   end)
 
@@ -87,7 +87,7 @@ describe("what never left", function()
       assert.equal("connect", err.kind)
     end
     assert.equal(0, client:rate().today)
-    get_from(listen(port), client, "")
+    assert(get_from(listen(port), client, ""))
     assert.equal(1, client:rate().today)
     assert.equal("held_back", select(2, client:get "/").reason)
   end)
@@ -181,5 +181,18 @@ describe("client:rate", function()
     two.auth:set_api_key "used-up-by-none"
     assert.equal(1, two:rate().room)
     assert.equal(0, two:rate().today)
+  end)
+end)
+
+describe("Retry-After", function()
+  it("wins over a later reset", function()
+    local server, port = listen()
+    local client = client_of { base_url = "http://127.0.0.1:" .. port }
+    local _, err = get_from(server, client, "Retry-After: 1\r\n"
+      .. "X-RateLimit-Limit: 120\r\nX-RateLimit-Remaining: 0\r\n"
+      .. "X-RateLimit-Reset: 72\r\n", "429 Too Many Requests")
+    assert.equal(1, err.retry_after)
+    assert.is_true(client:rate().wait <= 1)
+    assert(get_from(server, client, ""))
   end)
 end)

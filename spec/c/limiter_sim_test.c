@@ -95,6 +95,7 @@ enum { LIMIT = 100, CLIENTS = 40 };
 struct server {
   int bucket;    /* 1: filled evenly; 0: windows */
   int whole;     /* 1: tells resets in whole seconds of its clock */
+  int early;     /* 1: its Retry-After is when it would take one more */
   fy_time began; /* of the window; 0: none */
   double level;  /* left in it */
   fy_time level_at;
@@ -104,7 +105,7 @@ struct server {
 static int ask(struct server *server, fy_time now,
                struct fy_rate_facts *facts) {
   double rate = LIMIT / 60.0 / (double)FY_SECOND;
-  double wait;
+  double wait, again;
   int refused;
 
   if (server->bucket) {
@@ -120,13 +121,17 @@ static int ask(struct server *server, fy_time now,
   wait = server->bucket ? (LIMIT - server->level) / rate / (double)FY_SECOND
                         : (double)(server->began + 60 * FY_SECOND - now) /
                               (double)FY_SECOND;
+  again = server->bucket && server->early
+              ? (1 - server->level) / rate / (double)FY_SECOND
+              : wait;
   if (server->whole) {
     double second = (double)now / (double)FY_SECOND;
 
     wait = ceil(second + wait) - floor(second); /* the Date is rounded, too */
+    again = ceil(again);
   }
   *facts = (struct fy_rate_facts){refused, LIMIT, floor(server->level), wait,
-                                  NAN,     NAN,   refused ? wait : 0};
+                                  NAN,     NAN,   refused ? again : 0};
   return refused;
 }
 
@@ -233,14 +238,16 @@ static struct outcome run_server(struct server *server,
 
 /* Where answers get lost, nobody can know what they would have told. */
 static void test_servers(struct trouble trouble) {
-  for (int kind = 0; kind < 4; kind++) {
+  for (int kind = 0; kind < 8; kind++) {
     for (uint64_t run = 1; run <= 50; run++) {
-      struct server server = {.bucket = kind & 1, .whole = kind >> 1};
+      struct server server = {
+          .bucket = kind & 1, .whole = kind >> 1 & 1, .early = kind >> 2};
       struct outcome outcome;
 
       seed = run;
-      UNIT_CASE("%s, %s, %u %% lost, %u s, run %d",
+      UNIT_CASE("%s, %s%s, %u %% lost, %u s, run %d",
                 server.bucket ? "bucket" : "window",
+                server.early ? "early, " : "",
                 server.whole ? "whole seconds" : "exact", trouble.loss,
                 trouble.slowness, (int)run);
       outcome = run_server(&server, &trouble);

@@ -138,6 +138,7 @@ static void turn_window(struct fy_limiter *limiter, fy_time now) {
     limiter->told = limiter->resets_at / FY_SECOND;
     limiter->resets_at = FY_NEVER;
     limiter->least = limiter->limit;
+    limiter->ask_from = 0;
   }
 }
 
@@ -149,11 +150,13 @@ static fy_time window_next(struct fy_limiter *limiter, fy_time now) {
   if (isnan(left) || left >= 1) {
     return now;
   }
-  if (limiter->resets_at != FY_NEVER) {
+  if (limiter->resets_at != FY_NEVER && !limiter->ask_from) {
     return limiter->resets_at;
   }
-  /* Nobody knows until when: one goes and asks. */
-  return uncounted(limiter) ? FY_NEVER : now;
+  /* Nobody knows until when, or it is worth asking: one goes. */
+  return uncounted(limiter)        ? FY_NEVER
+         : limiter->ask_from > now ? limiter->ask_from
+                                   : now;
 }
 
 static fy_time later(fy_time a, fy_time b) {
@@ -171,6 +174,23 @@ static void hold(struct fy_limiter *limiter, double seconds, fy_time now) {
   }
 }
 
+/* A refusal that says when to come again knows better than a reset, which may
+ * be when a bucket is full. What is more than a minute is no such advice. */
+static void note_refusal(struct fy_limiter *limiter, double seconds,
+                         fy_time now) {
+  fy_time at;
+
+  hold(limiter, seconds, now);
+  if (!is_wait(seconds) || fy_clock_from_seconds(seconds) > MINUTE) {
+    return;
+  }
+  at = now + fy_clock_from_seconds(seconds);
+  if (limiter->least < 1 && limiter->resets_at != FY_NEVER &&
+      limiter->resets_at - at > ROUNDING) {
+    limiter->ask_from = at;
+  }
+}
+
 /* A reset may be a window's end, rounded anew by each answer; or the moment
  * when a bucket is full again, which each request moves. Of what requests that
  * left in any order are told, the latest is right in both. Where one that left
@@ -183,6 +203,10 @@ static void note_window(struct fy_limiter *limiter, int64_t second,
   int is_more = facts->remaining > limiter->least;
   int is_new = isnan(limiter->least);
 
+  if (limiter->ask_from && second >= limiter->ask_from / FY_SECOND) {
+    limiter->ask_from = 0; /* it is the one who asked */
+    is_new = 1;
+  }
   if (facts->reset >= 0 && facts->reset <= LONGEST) {
     at = now + (fy_time)(facts->reset * (double)FY_SECOND);
   }
@@ -286,6 +310,7 @@ void fy_limiter_merge(struct fy_limiter *limiter,
   limiter->held_until = later(limiter->held_until, former.held_until);
   if (!isnan(former.least) &&
       (isnan(limiter->least) || former.told > limiter->told)) {
+    limiter->ask_from = former.ask_from;
     limiter->window++; /* what is under way was counted by the former */
     limiter->limit = former.limit;
     limiter->least = former.least;
@@ -366,7 +391,9 @@ void fy_limiter_heard(struct fy_limiter *limiter, struct fy_limit_mark mark,
   if (facts && facts->tokens_remaining < 1) {
     hold(limiter, facts->tokens_reset, now);
   }
-  if (facts && (facts->refused || facts->remaining < 1)) {
+  if (facts && facts->refused) {
+    note_refusal(limiter, facts->retry_after, now);
+  } else if (facts && facts->remaining < 1) {
     hold(limiter, facts->retry_after, now);
   }
 }

@@ -55,6 +55,7 @@ struct fy_limiter {
   fy_time resets_at;  /* FY_NEVER: not told */
   uint32_t window;    /* which one it is */
   fy_time held_until; /* by Retry-After; 0: it does not hold */
+  fy_time ask_from;   /* before its end one at a time may ask; 0: none may */
   uint32_t in_flight; /* sent, and not heard of */
   uint32_t seconds[FY_LIMIT_SECONDS]; /* the same by the second it was sent */
   uint32_t sent[FY_LIMIT_SECONDS];    /* heard of or not */
