@@ -196,3 +196,50 @@ describe("Retry-After", function()
     assert(get_from(server, client, ""))
   end)
 end)
+
+describe("the time in line", function()
+  -- Two requests by a limit that lets one of them go; the other waits for a
+  -- while, until `change` lets it go, too.
+  local function waited(change)
+    local client = client_of { rate_limit = { per_minute = 1 } }
+    assert(client:get "/v1/open")
+    local res, err
+    client:send({ path = "/v1/open" }, function(...)
+      res, err = ...
+    end)
+    helper.eventually(function() return client:stats().waiting == 1 end)
+    local since = socket.gettime()
+    helper.eventually(function() return socket.gettime() - since > 0.05 end)
+    change(client)
+    helper.eventually(function() return res or err end)
+    assert(res, err)
+    assert.is_true(res.timing.waited >= 0.05)
+    assert.equal(1, client:stats().waits)
+    assert.is_true(client:stats().waited >= 0.05)
+    assert.is_true(client:stats().waited <= res.timing.total)
+  end
+
+  it("is told though another limit ended it", function()
+    waited(function(client) client:set_rate_limit(false) end)
+  end)
+
+  it("is told though another credential ended it", function()
+    waited(function(client) client.auth:set_api_key "another-key" end)
+  end)
+
+  it("adds up over all lines", function()
+    waited(function(client)
+      client:set_rate_limit { per_minute = 2 }
+      helper.eventually(function() return client:rate().waiting == 1 end)
+      client:set_rate_limit(false)
+    end)
+  end)
+
+  it("is nothing where nobody had to wait", function()
+    local client = client_of { rate_limit = { per_minute = 600, burst = 700 } }
+    assert.equal(0, assert(client:get "/v1/open").timing.waited)
+    client:set_rate_limit(false)
+    assert.equal(0, assert(client:get "/v1/open").timing.waited)
+    assert.equal(0, client:stats().waits)
+  end)
+end)

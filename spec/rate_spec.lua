@@ -124,8 +124,9 @@ describe("a rate limit", function()
     waiting(client, 4)
     client:set_rate_limit(false)
     wait_for(out, 5)
-    assert.same({ 1, 2, 3, 4, 5 }, { out[1].status / 200, out[2].status / 100,
-      out[3].status * 3 / 200, out[4].status / 50, out[5].status / 40 })
+    for n = 1, 5 do
+      assert.equal(200, out[n].status)
+    end
     assert.equal("off", client:rate().mode)
     assert.equal(5, client:rate().today)
   end)

@@ -279,19 +279,30 @@ static void hold_back(struct freddy_call *call, fy_time hold) {
   fail(call, &err);
 }
 
-/* 1 when it could not leave at once. */
-static int has_waited(const struct freddy_call *call) {
-  return call->engine->admission.runs > call->place.run + 1;
+/* 1 when it could not leave at once, but was passed over in one of `runs`. */
+static int is_passed_over(const struct freddy_call *call, uint64_t runs) {
+  return runs > call->place.run;
 }
 
-static void count_wait(struct freddy_call *call, fy_time now) {
-  if (has_waited(call)) {
-    call->answer.stats.waited +=
-        (double)(now - call->place.since) / (double)FY_SECOND;
-    atomic_fetch_add(&call->client->counts.waits, 1);
-    atomic_fetch_add(&call->client->counts.waited,
-                     (uint64_t)(now - call->place.since));
+/* It is taken out of the line, but may come to stand in another one before it
+ * is sent. */
+static void note_wait(struct freddy_call *call, uint64_t runs, fy_time now) {
+  if (is_passed_over(call, runs)) {
+    call->place.has_waited = 1;
+    call->place.waited += now - call->place.since;
   }
+}
+
+static void count_wait(struct freddy_call *call) {
+  struct fy_place *place = &call->place;
+
+  if (place->has_waited) {
+    call->answer.stats.waited += (double)place->waited / (double)FY_SECOND;
+    atomic_fetch_add(&call->client->counts.waits, 1);
+    atomic_fetch_add(&call->client->counts.waited, (uint64_t)place->waited);
+  }
+  place->has_waited = 0;
+  place->waited = 0;
 }
 
 static void let_go(struct fy_lane *lane, fy_time now) {
@@ -299,18 +310,20 @@ static void let_go(struct fy_lane *lane, fy_time now) {
   fy_time hold = fy_rate_hold(lane->rate, now);
   freddy_error err = {.code = FREDDY_OK};
   int fresh = call->place.fresh;
+  uint64_t before = call->engine->admission.runs - 1;
 
+  note_wait(call, before, now);
   link_out(call);
   if (hold > MAX_HOLD) {
     hold_back(call, hold);
     return;
   }
   /* What let it go may have run out since. */
-  if ((!call->place.cleared || has_waited(call)) &&
+  if ((!call->place.cleared || is_passed_over(call, before)) &&
       !fy_credential_admit(call)) {
     return;
   }
-  count_wait(call, now);
+  count_wait(call);
   call->place.state = FY_PLACE_TAKEN;
   lane->in_flight++;
   lane->gate->in_flight[lane->kind]++;
@@ -359,9 +372,12 @@ static void timer_fire(struct fy_timer *timer, fy_time now) {
 /* Take its waiting calls out of the lane, and put them before `list`. */
 static struct freddy_call *empty(struct fy_lane *lane,
                                  struct freddy_call *list) {
+  fy_time now = fy_clock_now();
+
   while (lane->last) {
     struct freddy_call *call = lane->last;
 
+    note_wait(call, call->engine->admission.runs, now);
     link_out(call);
     call->place.next = list;
     list = call;

@@ -28,8 +28,10 @@ struct fy_place {
   int charged;     /* 1: counted by `rate`, and not heard of */
   int left;        /* 1: a byte of that attempt may have left */
   struct fy_limit_mark mark; /* when `rate` counted it */
-  fy_time since;
-  uint64_t run; /* how often fy_admission_run had run by then */
+  int has_waited; /* 1: it was passed over, before it came to stand here too */
+  fy_time waited; /* for so long */
+  fy_time since;  /* it stands here */
+  uint64_t run;   /* how often fy_admission_run had run by then */
   struct fy_lane *lane;
   struct fy_rate *rate;
   struct freddy_call *prev, *next; /* in the lane */
