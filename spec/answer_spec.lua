@@ -261,6 +261,58 @@ describe("an answer is put together from events:", function()
     assert.equal(6, #got.blocks)
   end)
 
+  it("calls some of whose fields are null", function()
+    local null = core.null
+    local got = assemble {
+      event("response.block", { block = { type = "tool_call", id = "a",
+        tool_name = "f", arguments = { x = 1 }, success = null,
+        result = null, execution_time_ms = null } }, nil, 1),
+    }
+    assert.equal(1, #got.tool_calls)
+    assert.equal("f", got.tool_calls[1].tool_name)
+  end)
+
+  it("results of tools whose ids are null", function()
+    local null = core.null
+    local got = assemble {
+      event("response.block", { block = { type = "tool_call", id = "a",
+        tool_name = "web" } }, nil, 1),
+      event("response.block", { block = { type = "tool_call", id = null,
+        call_id = "b", tool_name = "web" } }, nil, 2),
+      event("response.block", { block = { type = "tool_call", id = "c",
+        tool_name = "f" } }, nil, 3),
+      event("response.block", { block = { type = "tool_result",
+        tool_call_id = null, call_id = null, id = "a" } }),
+      event("response.block", { block = { type = "tool_result",
+        tool_call_id = "b" } }),
+      event("response.block", { block = { type = "tool_result", id = null,
+        tool_call_id = null, tool_name = null } }),
+    }
+    assert.equal(1, #got.tool_calls)
+    assert.equal("c", got.tool_calls[1].id)
+  end)
+
+  it("pieces of calls some of whose fields are null", function()
+    local null, delta = core.null, "response.tool_call.delta"
+    local got = assemble {
+      event(delta, { id = null, name = "f", delta = "{\"x\"" }, nil, 1),
+      event(delta, { id = "a", name = null, arguments = null, delta = ":" },
+        nil, 1),
+      event(delta, { id = "b", name = null, delta = "1}" }, nil, 1),
+      event(delta, { id = null, delta = null, arguments = null }, nil, 1),
+    }
+    assert.same({ { id = "a", name = "f", arguments = "{\"x\":1}" } },
+      got.tool_calls)
+  end)
+
+  it("text beside a field that is null", function()
+    local _, pieces = assemble {
+      event("response.output_text.delta", { delta = core.null,
+        response = "Hi" }),
+    }
+    assert.same({ "Hi" }, pieces)
+  end)
+
   it("and what is no JSON is told", function()
     local self = answer.new()
     local function unreadable(class)

@@ -34,6 +34,13 @@ local function table_of(value)
   return type(value) == "table" and value or nil
 end
 
+-- Servers name fields of which they know nothing: null is as good as none.
+local function told(value)
+  if value ~= core.null then
+    return value
+  end
+end
+
 --- A new answer that nothing is known of.
 ---@param keep_events? boolean
 ---@return table
@@ -112,7 +119,8 @@ local function add_call(self, slot, piece, whole)
     if name == "arguments" and not whole and type(value) == "string"
         and type(call.arguments) == "string" then
       call.arguments = call.arguments .. value
-    elseif call[name] == nil or name ~= "id" then
+    elseif told(value) ~= nil
+        and (name ~= "id" or told(call.id) == nil) then
       call[name] = value
     end
   end
@@ -138,16 +146,17 @@ end
 
 -- A server that tells how a call went has made it itself.
 local function is_ran(self, call)
-  if call.success ~= nil or call.result ~= nil then
+  if told(call.success) ~= nil or told(call.result) ~= nil then
     return true
   end
   for _, result in ipairs(self.ran) do
-    local id = result.tool_call_id or result.call_id or result.id
-    if id ~= nil and call.id ~= nil then
+    local id = told(result.tool_call_id) or told(result.call_id)
+      or told(result.id)
+    if id and (told(call.id) or told(call.call_id)) then
       if id == call.id or id == call.call_id then
         return true
       end
-    elseif result.tool_name ~= nil and result.tool_name == call.tool_name then
+    elseif told(result.tool_name) and result.tool_name == call.tool_name then
       return true
     end
   end
@@ -186,7 +195,7 @@ end
 
 handlers["response.output_text.delta"] = function(self, data)
   self.streams_text = true
-  return add_text(self, data.delta or data.response)
+  return add_text(self, text_of(data.delta) or data.response)
 end
 
 -- Of one item; there may be several.
@@ -247,9 +256,9 @@ local function add_piece(self, data, event)
       piece[name] = value
     end
   end
-  local whole = piece.arguments ~= nil
+  local whole = told(piece.arguments) ~= nil
   if not whole then
-    piece.arguments = data.delta
+    piece.arguments = told(data.delta)
   end
   add_call(self, event.tool, piece, whole)
 end

@@ -64,13 +64,15 @@ local function cut_up(text, size)
 end
 
 -- In pieces: the first block names the call, those that follow have its id
--- and a piece of the arguments as text.
+-- and a piece of the arguments as text. What is not known is null, as servers
+-- write that give each object all of its fields.
 function newer.tool_call(turn, call, index)
   local form = turn.script.tool_form or "block"
   if form == "completed" then
     return {}
   end
-  local block = { type = "tool_call", id = call.id, tool_name = call.name }
+  local block = { type = "tool_call", id = call.id, tool_name = call.name,
+    success = json.null, execution_time_ms = json.null, result = json.null }
   if form == "block" then
     block.arguments = json.decode(call.arguments) or call.arguments
     return newer.block(turn, block)
@@ -81,6 +83,7 @@ function newer.tool_call(turn, call, index)
     turn.script.arguments_piece)) do
     list[#list + 1] = { "response.block", { block = {
       type = "tool_call", id = call.id, index = index, arguments = piece,
+      tool_name = json.null, success = json.null,
     } } }
   end
   return list
