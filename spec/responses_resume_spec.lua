@@ -180,6 +180,39 @@ describe("a broken stream", function()
     end
   end)
 
+  -- The server says when to come back: behind the limit.
+  local function down(times, rule)
+    respond(rule or { cut = { events = 4 } })
+    helper.control { fail = { path = util.PATH .. "/*", method = "GET",
+      status = 503, retry_after = 1, times = times } }
+  end
+
+  it("has timeout.event stand still until it goes on", function()
+    down(1)
+    local got = all(make(), nil, { timeout = { event = 0.5 } })
+    assert.is_nil(got.err and tostring(got.err))
+    assert.equal(util.TEXT, got.answer.text)
+    assert.equal(1, #util.log "resume")
+  end)
+
+  it("has timeout.event start anew then", function()
+    down(1, { cut = { events = 3 }, pauses = { after = 3, hold = "event" } })
+    local got = all(make(), nil, { timeout = { event = 0.5 } })
+    assert.equal("timeout", got.err.kind)
+    assert.equal("event", got.err.reason)
+    assert.equal("You said: Why ", got.err.partial.text)
+    assert.equal(1, #util.log "resume")
+  end)
+
+  it("has timeout.total end it in between", function()
+    down(100)
+    local got = all(make(), nil, { timeout = { event = 0.1, total = 0.5 } })
+    assert.equal("timeout", got.err.kind)
+    assert.equal("total", got.err.reason)
+    assert.equal("You said: ", got.err.partial.text)
+    assert.equal(0, #util.log "resume")
+  end)
+
   it("ends while it waits to go on, when it is cancelled", function()
     respond { cut = { events = 4 } }
     helper.control { fail = { path = util.PATH .. "/*", method = "GET",

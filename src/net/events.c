@@ -96,8 +96,9 @@ int fy_events_begin(struct fy_events *events) {
 }
 
 void fy_events_forget(struct fy_events *events) {
+  /* Without a connection nothing can come. */
+  fy_timers_unset(&events->call->engine->timers, &events->timer);
   if (fy_events_is_refusal(events)) {
-    fy_timers_unset(&events->call->engine->timers, &events->timer);
     fy_batch_clear(&events->batch);
     fy_turns_forget(events->turns);
   }
