@@ -97,6 +97,25 @@ describe("a refusal inside of a stream", function()
     assert.equal(1, util.posts())
   end)
 
+  it("ends a resumption with auth when the session is over", function()
+    local tokens = helper.session {}
+    local client = make { token = tokens.token,
+      refresh_token = tokens.refresh_token }
+    respond { thread_id = "thrd_a", cut = { events = 4 } }
+    helper.control {
+      fail = { { path = util.PATH .. "/*", method = "GET", status = 401,
+        code = "TOKEN_EXPIRED" }, { path = "/v1/auth/refresh",
+        method = "POST", status = 401, code = "INVALID_TOKEN" } },
+    }
+    local got = all(client)
+    assert.equal("auth", got.err.kind)
+    assert.equal("session_expired", got.err.reason)
+    assert.is_true(got.err.sent)
+    assert.equal("You said: ", got.err.partial.text)
+    assert.equal("thrd_a", got.err.partial.thread_id)
+    assert.equal(1, util.posts())
+  end)
+
   it("refreshes once for fifty streams at once", function()
     local client = util.session { timeout = { connect = 60 } }
     local tasks = {}
