@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/flag.h"
+#include "base/give_back.h"
+#include "base/limits.h"
 #include "base/ip.h"
 #include "base/mem.h"
 #include "base/secret.h"
@@ -463,7 +465,79 @@ static void test_flag_wakes_all(void) {
   fy_flag_clear(&asked);
 }
 
+/* --- Giving back -------------------------------------------------------- */
+
+/* ASan shall see who uses what was freed: there nothing waits. */
+#ifdef __SANITIZE_ADDRESS__
+enum { WAITS = 0 };
+#else
+enum { WAITS = 1 };
+#endif
+
+enum { GIVERS = 3, PIECES = 3000 };
+
+static atomic_int given;
+
+static void *give_many(void *unused) {
+  (void)unused;
+  for (int i = 0; i < PIECES; i++) {
+    size_t size = 16 + (size_t)i % 200;
+    char *memory = fy_malloc(size);
+
+    memset(memory, i & 127, size);
+    fy_give_back(memory, size);
+  }
+  atomic_fetch_add(&given, 1);
+  return NULL;
+}
+
+static void test_give_back_alone(void) {
+  struct fy_buf buf;
+
+  fy_give_back(NULL, 0);
+  fy_give_back(fy_malloc(64), 64); /* nobody comes for it */
+  CHECK_INT(fy_given_back(), 0);
+  fy_take_back(1);
+  fy_give_back(fy_malloc(64), 64);
+  CHECK_INT(fy_given_back(), WAITS * 64);
+  fy_give_back(fy_malloc(1), 1); /* no room for a link */
+  fy_give_back(fy_malloc(FY_MAX_GIVEN_BACK + 1), FY_MAX_GIVEN_BACK + 1);
+  fy_give_back(fy_malloc(FY_MAX_GIVEN_BACK), FY_MAX_GIVEN_BACK);
+  CHECK_INT(fy_given_back(), WAITS * 64);
+  fy_buf_init(&buf, 1000);
+  fy_buf_give_back(&buf);
+  buf.wipes = 1;
+  CHECK_INT(fy_buf_adds(&buf, "something"), FREDDY_OK);
+  fy_buf_give_back(&buf);
+  CHECK(buf.data == NULL && buf.size == 0 && buf.room == 0 && buf.wipes);
+  CHECK(WAITS ? fy_given_back() > 64 : fy_given_back() == 0);
+  fy_take_back(0);
+  CHECK_INT(fy_given_back(), 0);
+  fy_give_back(fy_malloc(64), 64);
+  CHECK_INT(fy_given_back(), 0);
+}
+
+static void test_give_back_by_many(void) {
+  pthread_t threads[GIVERS];
+
+  fy_take_back(1);
+  for (int i = 0; i < GIVERS; i++) {
+    CHECK_INT(pthread_create(&threads[i], NULL, give_many, NULL), 0);
+  }
+  while (atomic_load(&given) < GIVERS) {
+    fy_take_back(1);
+  }
+  for (int i = 0; i < GIVERS; i++) {
+    pthread_join(threads[i], NULL);
+  }
+  fy_take_back(0);
+  fy_take_back(0);
+  CHECK_INT(fy_given_back(), 0);
+}
+
 int main(void) {
+  test_give_back_alone();
+  test_give_back_by_many();
   test_flag_alone();
   test_flag_rounds();
   test_flag_wakes_all();

@@ -42,6 +42,7 @@ enum {
 #define FY_MAX_SECRET (64 * FY_KIB)           /* a key or a token */
 #define FY_MAX_SESSION (640 * FY_KIB)         /* the text of a session file */
 #define FY_MAX_WIPED (64 * FY_KIB)            /* of a success, when freed */
+#define FY_MAX_GIVEN_BACK (256 * FY_KIB)      /* that the engine is to free */
 #define FY_MAX_TOKEN_ANSWER (64 * FY_KIB)     /* of a refresh or exchange */
 #define FY_MAX_REQUEST_HEADERS (256 * FY_KIB) /* all that we send */
 #define FY_MAX_BODY (64 * FY_MIB)             /* decoded; an option */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/give_back.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/client.h"
@@ -97,8 +98,8 @@ static void free_call(struct freddy_call *call) {
   fy_secret_unref(call->carried);
   fy_credential_unref(call->renews);
   fy_listener_free(call->listener);
-  fy_headers_clear(&call->answer.headers);
-  fy_buf_clear(&call->answer.body);
+  fy_buf_give_back(&call->answer.headers.text);
+  fy_buf_give_back(&call->answer.body);
   if (call->answer.document) {
     call->ask.decoder->release(call->answer.document);
   }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "base/give_back.h"
 #include "base/mem.h"
 #include "base/random.h"
 #include "base/thread.h"
@@ -318,6 +319,7 @@ static void turn(struct fy_engine *engine) {
   fy_time now = fy_clock_now();
 
   fy_process_hold_fork();
+  fy_take_back(1);
   atomic_store(&engine->in_curl, 1);
   if (!atomic_load(&engine->stopping)) {
     serve_sockets(engine, ready, count);
@@ -387,6 +389,7 @@ static void *engine_main(void *context) {
   if (!forever) {
     fy_process_hold_fork();
     close_down(engine);
+    fy_take_back(0);
     fy_process_let_fork();
   }
   pthread_mutex_lock(&engine->lock);

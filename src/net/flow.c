@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/give_back.h"
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/engine.h"
@@ -20,7 +21,7 @@ static void free_chunks(struct fy_chunk *chunk) {
 
 void fy_flow_clear(struct fy_flow *flow) {
   free_chunks(flow->first);
-  fy_free(flow->held);
+  fy_chunk_give_back(flow->held);
   flow->first = flow->last = flow->held = NULL;
 }
 
@@ -42,6 +43,12 @@ struct fy_chunk *fy_chunk_new(const char *data, size_t size, size_t room) {
   chunk->room = room;
   memcpy(chunk->data, data, size);
   return chunk;
+}
+
+void fy_chunk_give_back(struct fy_chunk *chunk) {
+  if (chunk) {
+    fy_give_back(chunk, sizeof(*chunk) + chunk->room);
+  }
 }
 
 /* --- The engine's side -------------------------------------------------- */
@@ -223,7 +230,7 @@ int fy_flow_pull(struct freddy_call *call, freddy_event *event) {
   event->call = call;
   event->user = call->user;
   pthread_mutex_lock(&call->inbox->lock);
-  fy_free(flow->held);
+  fy_chunk_give_back(flow->held);
   flow->held = NULL;
   found = flow->is_pulled && flow->first;
   if (found) {

@@ -37,6 +37,9 @@ struct fy_flow {
  * no memory. fy_free. */
 struct fy_chunk *fy_chunk_new(const char *data, size_t size, size_t room);
 
+/* The host is done with it. NULL does nothing. */
+void fy_chunk_give_back(struct fy_chunk *chunk);
+
 /* 1 when there is no room: the transfer has to pause. Engine thread. */
 int fy_flow_is_full(struct freddy_call *call);
 

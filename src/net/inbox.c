@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "net/call.h"
 #include "net/engine.h"
+#include "net/flow.h"
 
 #ifdef __linux__
 #include <sys/eventfd.h>
@@ -69,7 +70,7 @@ void fy_inbox_unref(struct freddy_inbox *inbox) {
     close(inbox->fd_write);
   }
   fy_bell_close(&inbox->bell);
-  fy_free(inbox->held);
+  fy_chunk_give_back(inbox->held);
   fy_free(inbox->held_cause);
   fy_told_clear(&inbox->told);
   fy_flag_clear(&inbox->flag);
@@ -303,7 +304,7 @@ int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
   int resume = 0;
 
   pthread_mutex_lock(&inbox->lock);
-  fy_free(inbox->held);
+  fy_chunk_give_back(inbox->held);
   inbox->held = NULL;
   fy_free(inbox->held_cause);
   inbox->held_cause = NULL;
