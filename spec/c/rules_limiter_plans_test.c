@@ -116,6 +116,23 @@ static void test_plan_after_none(void) {
   }
 }
 
+static void test_today(void) {
+  static const struct fy_limit_plan *modes[] = {&adaptive, &off};
+  fy_time hour = 3600 * S;
+  fy_time begin = BEGIN / hour * hour;
+
+  for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+    struct fy_limiter limiter = made(*modes[i]);
+
+    UNIT_CASE("what left today, mode %d", modes[i]->mode);
+    send(&limiter, 3, BEGIN);
+    send(&limiter, 2, begin + 20 * hour);
+    CHECK_INT(fy_limiter_today(&limiter, begin + 20 * hour), 5);
+    CHECK_INT(fy_limiter_today(&limiter, begin + 26 * hour), 2);
+    CHECK_INT(fy_limiter_today(&limiter, begin + 60 * hour), 0);
+  }
+}
+
 static void test_plan_taken_up_again(void) {
   struct fy_limit_plan small = {FY_LIMIT_PLAN, 60, 70, 9};
   struct fy_limit_plan large = {FY_LIMIT_PLAN, 60, 90, 0};
@@ -198,6 +215,7 @@ int main(void) {
   test_vast_bucket();
   test_change_of_plan();
   test_plan_after_none();
+  test_today();
   test_plan_taken_up_again();
   test_window_taken_up_again();
   test_smaller_bucket();

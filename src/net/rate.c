@@ -433,7 +433,7 @@ static void describe(struct fy_limiter *limiter, fy_time now,
   out->per_minute = limiter->plan.per_minute;
   out->burst = limiter->plan.burst;
   out->per_day = limiter->plan.per_day;
-  out->today = fy_limiter_today(limiter);
+  out->today = fy_limiter_today(limiter, now);
   out->room = fy_limiter_room(limiter, now);
   if (fy_limiter_is_shared(limiter)) {
     out->room = fy_limiter_shared_room(limiter, now);

@@ -450,11 +450,11 @@ int fy_limiter_wants(struct fy_limiter *limiter, fy_time now) {
          fy_lease_wants(&limiter->lease, now);
 }
 
-int64_t fy_limiter_shared_room(const struct fy_limiter *limiter, fy_time now) {
+int64_t fy_limiter_shared_room(struct fy_limiter *limiter, fy_time now) {
   const struct fy_lease *lease = &limiter->lease;
   int64_t most = capacity(&limiter->plan);
   int64_t day = limiter->plan.per_day ? (int64_t)limiter->plan.per_day -
-                                            fy_limiter_today(limiter)
+                                            fy_limiter_today(limiter, now)
                                       : most;
   int64_t room = most;
 
@@ -468,9 +468,10 @@ int64_t fy_limiter_shared_room(const struct fy_limiter *limiter, fy_time now) {
   return room < day ? room : day < 0 ? 0 : day;
 }
 
-uint32_t fy_limiter_today(const struct fy_limiter *limiter) {
+uint32_t fy_limiter_today(struct fy_limiter *limiter, fy_time now) {
   const struct fy_lease *lease = &limiter->lease;
 
+  turn_hours(limiter, now);
   return fy_limiter_is_shared(limiter) && lease->told_at
              ? (uint32_t)lease->today
              : limiter->today;

@@ -117,7 +117,7 @@ int fy_limiter_wants(struct fy_limiter *limiter, fy_time now);
 /* How many the store would let leave by what it told last, reckoned on; and
  * how many have left in 24 hours. Before it told anything, this process is all
  * that there is. */
-int64_t fy_limiter_shared_room(const struct fy_limiter *limiter, fy_time now);
-uint32_t fy_limiter_today(const struct fy_limiter *limiter);
+int64_t fy_limiter_shared_room(struct fy_limiter *limiter, fy_time now);
+uint32_t fy_limiter_today(struct fy_limiter *limiter, fy_time now);
 
 #endif
