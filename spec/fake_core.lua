@@ -55,6 +55,11 @@ function Call:cancel()
   end
 end
 
+-- Each request is sent at once.
+function Call:tried()
+  return 1, true
+end
+
 function Call:free()
   unschedule(self)
   self.freed = true
