@@ -36,18 +36,42 @@ static const char stream_head[] =
     "Content-Type: text/event-stream\r\nX-Key: unit-key-0123456789abcdef\r\n";
 #define BEGUN \
   "id: 1\ndata: {\"event\":\"response.created\",\"thread_id\":\"t\"}\n\n"
-#define REST                                                                \
-  "id: 2\ndata: {\"event\":\"response.content_delta\",\"delta\":\"x\"}\n\n" \
-  "id: 3\ndata: {\"event\":\"response.block\",\"block\":{\"type\":"         \
+#define DELTA \
+  "id: 2\ndata: {\"event\":\"response.content_delta\",\"delta\":\"x\"}\n\n"
+#define REST                                                        \
+  DELTA                                                             \
+  "id: 3\ndata: {\"event\":\"response.block\",\"block\":{\"type\":" \
   "\"tool_call\",\"id\":\"a\"}}\n\ndata: [DONE]\n\n"
+#define LATE "id: 3\ndata: {\"event\":\"response.completed\"}\n\n"
 static const char refused[] =
     "data: {\"event\":\"response.processing\"}\n\n"
     "data: {\"event\":\"response.error\",\"code\":\"TOKEN_EXPIRED\"}\n\n";
+
+/* 1 when the host has had the first events of "/turn/late", or its end. */
+static atomic_int may_end;
+
+/* The last event comes in a read of its own. */
+static int serve_late(int fd) {
+  char head[300];
+  int n = snprintf(head, sizeof(head),
+                   "HTTP/1.1 200 X\r\n%sContent-Length: %zu\r\n\r\n",
+                   stream_head, strlen(BEGUN DELTA LATE));
+
+  if (loop_write(fd, head, (size_t)n) ||
+      loop_write(fd, BEGUN DELTA, strlen(BEGUN DELTA))) {
+    return 0;
+  }
+  EVENTUALLY(atomic_load(&may_end));
+  return loop_write(fd, LATE, strlen(LATE)) == 0;
+}
 
 /* The question of a turn, or the rest of its answer. */
 static int serve_turn(int fd, const struct loop_request *req) {
   const char *text = BEGUN;
 
+  if (strcmp(req->path, "/turn/late") == 0) {
+    return serve_late(fd);
+  }
   if (strcmp(req->path, "/turn/t/stream?last_event_id=1") == 0) {
     text = REST;
   } else if (strcmp(req->path, "/session") == 0 &&
@@ -213,6 +237,16 @@ static const struct scenario {
       .thread = "u"},
      200,
      ""},
+    {"turn that ends late",
+     {.method = "POST",
+      .path = "/turn/late",
+      .body = "abc",
+      .body_size = 3,
+      .events = 1,
+      .turn = 1,
+      .no_resume = 1},
+     200,
+     ""},
     {"repeat",
      {.method = "POST",
       .path = "/busy",
@@ -275,6 +309,7 @@ static int run(const struct scenario *row, freddy_client *client,
   int events = 0;
   int good;
 
+  atomic_store(&may_end, 0);
   if (freddy_start(client, inbox, &row->req, &call, NULL)) {
     CHECK(call == NULL);
     return 0;
@@ -284,7 +319,9 @@ static int run(const struct scenario *row, freddy_client *client,
       answer(&event);
     }
     events += event.type == FREDDY_EVENT;
+    atomic_store(&may_end, events == 2);
   }
+  atomic_store(&may_end, 1);
   CHECK_INT(event.type, FREDDY_DONE);
   while (freddy_call_next(call, &pulled)) {
     events++;

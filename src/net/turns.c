@@ -122,6 +122,9 @@ static int is_reset(const freddy_error *err) {
 
 void fy_turns_end(const struct fy_turns *turns, int is_stream,
                   freddy_error *err) {
+  if (err->code == FREDDY_ENOMEM) {
+    return; /* its last event may be what there was no memory for */
+  }
   if (is_stream && fy_turns_is_over(turns)) {
     *err = (freddy_error){.code = FREDDY_OK};
   } else if (is_reset(err)) {
