@@ -69,19 +69,25 @@ function pull.await_head(entry)
   return false
 end
 
+local function refuse_second(entry, who)
+  if is_read(entry) then
+    misuse.raise("%s: it is read by another task already", who)
+  end
+end
+
 -- The next piece, which is waited for; nil at the end, or nil, err when the
 -- task was cancelled: the answer goes on. Raises where nothing can wait, also
 -- when a piece is there: whether it is may not decide about that.
 local function next_piece(self, who)
   local entry = self.entry
-  if is_read(entry) then
-    misuse.raise("%s: it is read by another task already", who)
-  end
+  refuse_second(entry, who)
   local ok, err = scheduler.may_wait(who)
   if not ok then
     return nil, err
   end
-  local piece = self:take()
+  scheduler.give_way()
+  refuse_second(entry, who)
+  local piece = not self.ended and self:take()
   while not piece and not entry.done do
     if wait(entry) then
       return nil, errors.new("cancelled", {

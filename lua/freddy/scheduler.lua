@@ -543,11 +543,15 @@ local function serve_others(task)
   end
 end
 
---- Count an event that was taken without waiting for it, and let others go on
---- now and then: what comes fast must not starve them, nor outlast the budget
---- of a poll. Only where a wait is possible.
+--- Count an event that was taken without waiting for it.
 function scheduler.count_event()
   handled, turn = handled + 1, turn + 1
+end
+
+--- Let others go on now and then, before an event is taken: what comes fast
+--- must not starve them, nor outlast the budget of a poll. Only where a wait
+--- is possible. Others may take what was there meanwhile.
+function scheduler.give_way()
   if turn >= MAX_TURN or deadline and core.now() >= deadline then
     serve_others(running_task())
   end

@@ -75,9 +75,14 @@ local function take(self)
   return event
 end
 
-local count_event = scheduler.count_event
+local count_event, give_way = scheduler.count_event, scheduler.give_way
 
+-- Nobody gets a turn between taking an event and returning it: what another
+-- reader takes meanwhile would overtake it.
 local function next_event(self, who)
+  if self.list[self.at] then
+    give_way()
+  end
   local list, at = self.list, self.at
   local event = list[at]
   if event then
