@@ -25,6 +25,49 @@ local function numbered(count)
   return stream, table.concat(pieces)
 end
 
+describe("a reader whose wait was interrupted", function()
+  -- As Ctrl-C does it: an error out of the host's wait.
+  local function interrupt(fn, ...)
+    freddy.use { name = "interrupted", wait = function()
+      error("interrupted!", 0)
+    end }
+    local ok, err = pcall(fn, ...)
+    freddy.use "block"
+    assert.is_false(ok)
+    assert.equal("interrupted!", err)
+  end
+
+  local function held()
+    respond { pieces = { "one", "two" }, ms = 0,
+      pauses = { after = 1, ms = 300 } }
+    local stream = freddy.assert(ask(make()))
+    assert.equal("one", stream:read())
+    return stream
+  end
+
+  it("may read on", function()
+    local stream = held()
+    interrupt(stream.read, stream)
+    assert.equal("two", stream:read())
+    assert.equal("onetwo", freddy.assert(stream:finish()).text)
+  end)
+
+  it("and died of it, leaves the stream to others", function()
+    local stream = held()
+    interrupt(coroutine.wrap(stream.read), stream)
+    assert.equal("onetwo", freddy.assert(stream:finish()).text)
+  end)
+
+  it("is told from one that waits", function()
+    local stream = held()
+    local task = freddy.spawn(stream.read, stream)
+    local ok, err = pcall(stream.read, stream)
+    assert.is_false(ok)
+    assert.truthy(err:find("another task", 1, true))
+    assert.equal("two", task:wait(20))
+  end)
+end)
+
 describe("two readers of one stream", function()
   it("keep the answer in its order", function()
     local stream, text = numbered(300)

@@ -35,12 +35,24 @@ function pull.on_event(entry, event)
   end
 end
 
+-- Who waits, by waiter: a coroutine, or MAIN where PUC Lua 5.1 has none.
+local readers = setmetatable({}, { __mode = "kv" })
+local MAIN = "main"
+local co_running, co_status = coroutine.running, coroutine.status
+
 -- Whether its reader is still there. A host may have ended it without a word:
--- a light thread that was killed.
+-- a light thread that was killed. Or its wait was ended by an error, such as
+-- an interrupt's (Ctrl-C): then it is dead, or runs.
 local function is_read(entry)
   local waiter = entry.waiter
-  if not waiter or scheduler.is_waiting(waiter) then
-    return waiter ~= nil
+  if not waiter then
+    return false
+  end
+  local reader = readers[waiter]
+  if reader and reader ~= (co_running() or MAIN)
+      and (reader == MAIN or co_status(reader) ~= "dead")
+      and scheduler.is_waiting(waiter) then
+    return true
   end
   entry.waiter = nil
   return false
@@ -49,7 +61,7 @@ end
 -- True when the waiting task was cancelled.
 local function wait(entry)
   local waiter = {}
-  entry.waiter = waiter
+  entry.waiter, readers[waiter] = waiter, co_running() or MAIN
   local cancelled = scheduler.await(waiter)
   if entry.waiter == waiter then
     entry.waiter = nil
