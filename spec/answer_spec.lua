@@ -67,6 +67,20 @@ local BODIES = {
     { text = "", response_id = "r" } },
   { "with blocks", [[{"response":"Hi.","response_blocks":[{"type":"text"}]}]],
     { text = "Hi.", blocks = 1 } },
+  { "with its text in blocks only", [[{"thread_id":"t","response":null,
+      "response_blocks":[{"type":"text","text":"Hi"},
+      {"type":"tool_call","id":"c","tool_name":"f","arguments":{}},
+      {"type":"tool_call","id":"d","tool_name":"g","arguments":{}},
+      {"type":"tool_result","tool_call_id":"d"},
+      {"type":"text","content":"."}]}]],
+    { text = "Hi.", thread_id = "t", calls = 1, blocks = 5 } },
+  { "D with calls", [==[[{"event":"response.block","block":
+      {"type":"tool_call","id":"c","tool_name":"f","arguments":{}}},
+      {"event":"response.output_item.added","item":
+      {"type":"function_call","id":"d","name":"g","arguments":""}},
+      {"event":"response.function_call_arguments.delta","item_id":"d",
+      "delta":"{}"},{"event":"response.completed"}]]==],
+    { text = "", calls = 2, blocks = 1 } },
   { "empty", "{}", { text = "" } },
   { "with nothing but null", [[{"response":null,"output":null,"choices":null,
       "usage":null,"thread_id":null,"data":null}]], { text = "" } },
@@ -95,6 +109,21 @@ describe("an answer in one body is read in the shape", function()
     assert.equal("theirs", got.text)
     assert.equal("Hi.", got.response)
     assert.is_nil(got.usage)
+  end)
+
+  it("that is none, whatever the status", function()
+    for _, text in ipairs {
+      [==[[{"event":"response.output_text.delta","delta":"half"},
+        {"event":"response.failed","error":{"code":"X"}}]]==],
+      [==[[{"event":"response.cancelled"}]]==],
+      [[{"success":false,"error":{"code":"X"}}]],
+      [[{"status":"failed","error":{"code":"X"},"output":[]}]],
+    } do
+      local _, failed = answer.read(assert(json.decode(text)))
+      assert.is_table(failed)
+    end
+    local _, failed = answer.read { success = true, response = "Hi." }
+    assert.is_nil(failed)
   end)
 
   it("that is no JSON object at all", function()
@@ -239,6 +268,34 @@ describe("an answer is put together from events:", function()
       event("response.completed", { tools = tools }, "terminal"),
     }
     assert.same(tools, got.tool_calls)
+  end)
+
+  it("text and calls that only the end tells, in blocks", function()
+    local call = { type = "tool_call", id = "c", tool_name = "f" }
+    local got, pieces = assemble {
+      event("response.completed", { response_blocks = {
+        { type = "text", text = "Hi." }, call,
+      } }, "terminal"),
+    }
+    assert.same({ "Hi." }, pieces)
+    assert.equal("Hi.", got.text)
+    assert.same({ call }, got.tool_calls)
+    got = assemble {
+      event("response.content_delta", { delta = "Hi." }),
+      event("response.completed", { response_blocks = {
+        { type = "text", text = "Hi." } } }, "terminal"),
+    }
+    assert.equal("Hi.", got.text)
+  end)
+
+  it("without those that only the end tells to have been made", function()
+    local got = assemble {
+      event("response.completed", { tools = {
+        { tool_name = "web_search", success = true },
+        { id = "a", tool_name = "f" },
+      } }, "terminal"),
+    }
+    assert.same({ { id = "a", tool_name = "f" } }, got.tool_calls)
   end)
 
   it("without calls that the server made itself", function()

@@ -75,6 +75,12 @@ describe("freddy.core", function()
     end, "too long for a URL")
   end)
 
+  it("knows as which status an error event would have come", function()
+    assert.equal(429, core.event_status '{"code":"RATE_LIMIT_EXCEEDED"}')
+    assert.equal(404, core.event_status '{"error":{"code":"x_not_found"}}')
+    assert.equal(500, core.event_status "{}")
+  end)
+
   it("knows what may be sent as a header", function()
     assert.is_true(core.is_token("x-a"))
     assert.is_false(core.is_token("x a"))

@@ -47,7 +47,7 @@ end
 function answer.new(keep_events)
   return setmetatable({
     pieces = {}, size = 0, reasoning = {}, calls = {}, blocks = {},
-    ran = {}, events = keep_events and {} or nil,
+    ran = {}, slots = {}, last_call = 0, events = keep_events and {} or nil,
   }, Answer)
 end
 
@@ -113,6 +113,10 @@ local function add_call(self, slot, piece, whole)
   if not call then
     call = copy(piece)
     self.calls[slot] = call
+    self.last_call = math.max(self.last_call, slot)
+    for _, id in pairs { text_of(call.id), text_of(call.call_id) } do
+      self.slots[id] = slot
+    end
     return call, true
   end
   for name, value in pairs(piece) do
@@ -164,20 +168,53 @@ local function is_ran(self, call)
 end
 
 local function tool_calls(self)
-  local out, last = {}, 0
-  for slot in pairs(self.calls) do
-    last = math.max(last, slot)
+  local list, last, out = self.calls, self.last_call, {}
+  if last == 0 and self.tools then
+    list, last = self.tools, #self.tools
   end
   for slot = 1, last do
-    local call = self.calls[slot]
-    if call and not is_ran(self, call) then
+    local call = list[slot]
+    if type(call) == "table" and not is_ran(self, call) then
       out[#out + 1] = call
     end
   end
-  if last == 0 and self.tools then
-    return self.tools
-  end
   return out
+end
+
+local IS_CALL = { function_call = true, tool_call = true, mcp_call = true }
+
+-- Which call a piece is of, where the core has not told: by its ids; what has
+-- none and names no function is a piece of the latest.
+local function slot_of(self, piece)
+  local is_named = text_of(piece.tool_name) or text_of(piece.name)
+  for _, name in ipairs { "id", "call_id", "item_id", "tool_call_id" } do
+    local id = text_of(piece[name])
+    if id then
+      is_named = true
+      if self.slots[id] then
+        return self.slots[id]
+      end
+    end
+  end
+  return is_named and self.last_call + 1 or math.max(self.last_call, 1)
+end
+
+-- All blocks of an answer at once. The text in them, for answers that have no
+-- other.
+local function add_blocks(self, blocks)
+  local parts = {}
+  for _, block in ipairs(blocks) do
+    local kind = type(block) == "table" and block.type
+    if IS_CALL[kind] then
+      block = add_call(self, slot_of(self, block), block, true)
+    elseif kind == "tool_result" then
+      self.ran[#self.ran + 1] = block
+    elseif kind == "text" then
+      parts[#parts + 1] = text_of(block.text) or text_of(block.content)
+    end
+    self.blocks[#self.blocks + 1] = block
+  end
+  return table.concat(parts)
 end
 
 -- --- Events --------------------------------------------------------------
@@ -232,16 +269,17 @@ handlers["response.completed"] = function(self, data)
     self.reasoning[1] = text_of(data.reasoning_content)
   end
   self.tools = table_of(data.tool_calls) or table_of(data.tools)
-  local blocks = table_of(data.response_blocks)
+  local blocks, text = table_of(data.response_blocks), nil
   if blocks and #self.blocks == 0 then
-    for i, block in ipairs(blocks) do
-      self.blocks[i] = block
-    end
+    text = add_blocks(self, blocks)
   end
   local whole = table_of(data.response)
   if whole then
     note_facts(self, whole)
     self.response_id = text_of(whole.id) or self.response_id
+  end
+  if self.size == 0 and not text_of(data.response) then
+    return add_text(self, text)
   end
   return add_whole(self, data.response)
 end
@@ -317,8 +355,6 @@ local function join_parts(content, out)
   end
 end
 
-local IS_CALL = { function_call = true, tool_call = true }
-
 -- B: { output = { { role, content = { { type, text } } } } }
 local function read_output(self, output)
   local out, calls = {}, {}
@@ -350,15 +386,42 @@ end
 -- D: an array of events, bare or as `data`.
 local CLASSES = {
   ["response.completed"] = "terminal", ["response.cancelled"] = "terminal",
-  ["response.heartbeat"] = "quiet",
+  ["response.incomplete"] = "terminal", ["response.heartbeat"] = "quiet",
+  ["response.error"] = "error", ["response.failed"] = "error",
+  error = "error",
 }
+
+-- The call that an event is about, if any.
+local function call_in(name, data)
+  local block = table_of(data.block) or table_of(data.item)
+  if block then
+    return IS_CALL[block.type] and block
+  end
+  return (name:find "^response%.function_call"
+    or name:find "^response%.tool_call") and data
+end
 
 local function read_events(self, list)
   for _, data in ipairs(list) do
     if type(data) == "table" then
-      self:add({ event = text_of(data.event) or "message", json = data,
-        class = CLASSES[data.event] or "content" })
+      local name = text_of(data.event) or "message"
+      local call = call_in(name, data)
+      local event = { event = name, json = data,
+        class = CLASSES[name] or "content",
+        tool = call and slot_of(self, call) or nil }
+      if event.class == "error" or name == "response.cancelled" then
+        return event
+      end
+      self:add(event)
     end
+  end
+end
+
+-- What failed all the same, with a status that says otherwise.
+local function failure_in(data)
+  if data.success == false
+      or data.status == "failed" and table_of(data.error) then
+    return { json = data, class = "error" }
   end
 end
 
@@ -374,6 +437,7 @@ local FIELDS = { "text", "thread_id", "response_id", "model", "usage",
 ---@param keep_events? boolean
 ---@return freddy.Answer answer for an object, that object: what the server
 ---  did not name so is added to it
+---@return table? failed an event: the server says that it is no answer
 function answer.read(data, keep_events)
   local self = answer.new(keep_events)
   if type(data) ~= "table" then
@@ -382,8 +446,8 @@ function answer.read(data, keep_events)
   local events = is_array(data) and data or is_array(data.data) and data.data
   if events then
     note_facts(self, data)
-    read_events(self, events)
-    return self:result()
+    local failed = read_events(self, events)
+    return self:result(), failed
   end
   note_facts(self, data)
   self.response_id = text_of(data.id) or self.response_id
@@ -395,8 +459,9 @@ function answer.read(data, keep_events)
   self.tools = table_of(data.tool_calls) or calls or nil
   self.reasoning[1] = text_of(data.reasoning_content)
     or text_of(data.reasoning)
-  for _, block in ipairs(table_of(data.response_blocks) or {}) do
-    self.blocks[#self.blocks + 1] = block
+  local text = add_blocks(self, table_of(data.response_blocks) or {})
+  if self.size == 0 then
+    add_text(self, text)
   end
   local result = self:result()
   for _, name in ipairs(FIELDS) do
@@ -404,7 +469,7 @@ function answer.read(data, keep_events)
       data[name] = result[name]
     end
   end
-  return data
+  return data, failure_in(data)
 end
 
 return answer

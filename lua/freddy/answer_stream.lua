@@ -265,11 +265,40 @@ function answer_stream.whole(who, params)
   return body
 end
 
+-- The status that an error in a 200 would have had.
+local function status_of(data)
+  local ok, text = pcall(core.json_encode, data)
+  return core.event_status(ok and text or "")
+end
+
+--- The error for a JSON body, with a good status, that is no answer.
+---@param got freddy.Answer what there is of one
+---@param failed table what answer.read said of it
+---@param res freddy.Response
+---@param about table as for answer_stream.new
+---@return freddy.Error
+function answer_stream.failure(got, failed, res, about)
+  local err
+  if failed.class == "error" then
+    failed.status, failed.data = status_of(failed.json), ""
+    err = errors.from_event(failed, res, about.redact, about.request,
+      about.credential())
+  else
+    err = errors.new("cancelled", {
+      reason = "by_server", sent = true, status = res.status,
+      attempts = res.attempts, request_id = res.request_id,
+    }, about.request)
+  end
+  err.partial = response.redact_data(got, about.redact)
+  return err
+end
+
 --- Make the stream of what was answered.
 ---@param client freddy.Client
 ---@param got freddy.Stream|freddy.Response
 ---@param about table request, redact, credential (a function), keep_events
----@return freddy.AnswerStream
+---@return freddy.AnswerStream? stream
+---@return freddy.Error? err it came as one JSON body, which says why not
 function answer_stream.new(client, got, about)
   local self = {
     status = got.status, headers = got.headers, request_id = got.request_id,
@@ -278,7 +307,11 @@ function answer_stream.new(client, got, about)
     credential = about.credential,
   }
   if got.data ~= nil or not got.next then
-    self.answer = answer.read(got.data, about.keep_events)
+    local failed
+    self.answer, failed = answer.read(got.data, about.keep_events)
+    if failed then
+      return nil, answer_stream.failure(self.answer, failed, got, about)
+    end
     self.whole, self.ended = self.answer.text, true
     self.thread_id = self.answer.thread_id
     return setmetatable(self, Stream)

@@ -46,6 +46,12 @@ function core.json_is_array(value) end
 ---@return string encoded
 function core.encode_uri(text) end
 
+--- The HTTP status that an error event would have had, by its code; 500 where
+--- that tells nothing.
+---@param json string its data
+---@return integer status
+function core.event_status(json) end
+
 --- Whether `text` may be a header name or a method (RFC 9110 5.6.2).
 ---@param text string
 ---@return boolean

@@ -6,6 +6,18 @@ local answer_stream = require "freddy.answer_stream"
 
 local endpoint = {}
 
+-- What an answer is made with.
+local function about(parts, client, res, method, path, given)
+  return {
+    request = { method = method, path = path },
+    keep_events = given.keep_events,
+    redact = parts.redactor(client, res.entry or {}),
+    credential = function()
+      return parts.credential_of(client)
+    end,
+  }
+end
+
 -- A model's answer, whose parameters are in given.json.
 local function fetch_stream(parts, client, who, method, path, given)
   local more, asked = answer_stream.request(given)
@@ -13,14 +25,10 @@ local function fetch_stream(parts, client, who, method, path, given)
   if not res then
     return nil, err
   end
-  return answer_stream.new(client, res, {
-    request = { method = method, path = path },
-    keep_events = given.keep_events,
-    redact = parts.redactor(client, res.entry or {}),
-    credential = function()
-      return parts.credential_of(client)
-    end,
-  }), res
+  local stream
+  stream, err = answer_stream.new(client, res,
+    about(parts, client, res, method, path, given))
+  return stream, stream and res or err
 end
 
 local function fetch_whole(parts, client, who, method, path, given)
@@ -41,7 +49,12 @@ local function fetch_answer(parts, client, who, method, path, given)
   if type(data) ~= "table" then
     return data, res
   end
-  return answer.read(data, given.keep_events), res
+  local got, failed = answer.read(data, given.keep_events)
+  if failed then
+    return nil, answer_stream.failure(got, failed, res,
+      about(parts, client, res, method, path, given))
+  end
+  return got, res
 end
 
 --- Make the function that the methods of endpoints are made of (api.class).

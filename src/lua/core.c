@@ -15,6 +15,7 @@
 #include "lua/lua_core.h"
 #include "rules/header.h"
 #include "rules/no_proxy.h"
+#include "rules/turn.h"
 #include "rules/url.h"
 
 #define BOX_MT "freddy.box"
@@ -190,6 +191,14 @@ static int l_encode_uri(lua_State *L) {
   return 1;
 }
 
+static int l_event_status(lua_State *L) {
+  size_t size;
+  const char *json = check_string(L, 1, &size);
+
+  lua_pushinteger(L, fy_turn_status(json, size));
+  return 1;
+}
+
 static int l_is_token(lua_State *L) {
   size_t size;
   const char *text = check_string(L, 1, &size);
@@ -235,6 +244,7 @@ static const luaL_Reg functions[] = {{"now", l_now},
                                      {"json_array", fy_l_json_array},
                                      {"json_is_array", fy_l_json_is_array},
                                      {"encode_uri", l_encode_uri},
+                                     {"event_status", l_event_status},
                                      {"is_token", l_is_token},
                                      {"is_value", l_is_value},
                                      {"is_no_proxy", l_is_no_proxy},
