@@ -72,7 +72,7 @@ end
 
 local function was_cancelled(self)
   local fields = { sent = true, status = self.status }
-  if not self.cancel_asked then
+  if self.cancels == 0 then
     fields.reason = "by_server"
   end
   return errors.new("cancelled", fields, self.request)
@@ -304,7 +304,8 @@ function answer_stream.new(client, got, about)
     status = got.status, headers = got.headers, request_id = got.request_id,
     url = got.url, http_version = got.http_version,
     request = about.request, redact = about.redact,
-    credential = about.credential,
+    credential = about.credential, cancels = 0,
+    asked_thread = about.thread,
   }
   if got.data ~= nil or not got.next then
     local failed
@@ -327,13 +328,25 @@ end
 --- so, that was asked for.
 ---@param client freddy.Client
 ---@param path string
+---@return table marked the streams, for forget_cancel
 function answer_stream.note_cancel(client, path)
   local thread = path:match "/model/response/([^/]+)/cancel$"
+  local marked = {}
   for self in pairs(thread and open[client] or {}) do
-    local id = self.thread_id
+    local id = self.thread_id or self.asked_thread
     if id and core.encode_uri(id) == thread then
-      self.cancel_asked = true
+      self.cancels = self.cancels + 1
+      marked[#marked + 1] = self
     end
+  end
+  return marked
+end
+
+--- The server was not told after all.
+---@param marked table
+function answer_stream.forget_cancel(marked)
+  for _, self in ipairs(marked) do
+    self.cancels = self.cancels - 1
   end
 end
 

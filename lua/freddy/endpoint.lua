@@ -11,6 +11,8 @@ local function about(parts, client, res, method, path, given)
   return {
     request = { method = method, path = path },
     keep_events = given.keep_events,
+    thread = type(given.json.thread_id) == "string" and given.json.thread_id
+      or nil,
     redact = parts.redactor(client, res.entry or {}),
     credential = function()
       return parts.credential_of(client)
@@ -67,8 +69,13 @@ function endpoint.fetch(parts)
     elseif answers then
       return fetch_answer(parts, client, who, method, path, given)
     end
-    answer_stream.note_cancel(client, path)
-    return fetch_whole(parts, client, who, method, path, given)
+    local marked = answer_stream.note_cancel(client, path)
+    local data, res = fetch_whole(parts, client, who, method, path, given)
+    -- One that was sent and has no answer may have been heard.
+    if data == nil and (res.status or not res.sent) then
+      answer_stream.forget_cancel(marked)
+    end
+    return data, res
   end
 end
 
