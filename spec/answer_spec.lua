@@ -379,6 +379,13 @@ describe("an answer is put together from events:", function()
     assert.is_true(unreadable "content")
     assert.is_true(unreadable "terminal")
     assert.is_false(unreadable "note")
+    local function torn(data)
+      local _, broken = self:add { event = "message", class = "note",
+        data = data }
+      return broken
+    end
+    assert.is_true(torn '{"event":"response.content_delta","delta":"t')
+    assert.is_false(torn "no JSON at all")
     assert.is_nil(unreadable "quiet")
   end)
 

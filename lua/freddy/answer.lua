@@ -301,6 +301,13 @@ local function add_piece(self, data, event)
   add_call(self, event.tool, piece, whole)
 end
 
+-- No JSON, though it begins as an object does, and without a name: the name
+-- was in it.
+local function is_torn(event)
+  return event.class == "note" and event.event == "message"
+    and event.data:find "^%s*{" ~= nil
+end
+
 --- Take in one event.
 ---@param event freddy.Event
 ---@return string? piece of the text
@@ -315,6 +322,7 @@ function Answer:add(event)
   local data = event.json
   if type(data) ~= "table" then
     return nil, event.class == "content" or event.class == "terminal"
+      or is_torn(event)
   end
   note_facts(self, data)
   local handle = handlers[event.event]
