@@ -267,6 +267,8 @@ fuzz:
 bench:
 	@SETUP=$(SETUP) tools/setup bench
 	+@$(MAKE) --no-print-directory -j$(JOBS) all benches
+	+@! command -v luajit >/dev/null || \
+		$(MAKE) --no-print-directory -j$(JOBS) LUA=luajit module # for nginx
 	+@LUA="$(LUA)" bench/run
 
 # The module alone, as LuaRocks wants it.

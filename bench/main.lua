@@ -444,4 +444,9 @@ stalled()
 frames()
 limits()
 others()
-dofile "bench/front.lua"(title, rounds, line)
+dofile "bench/front.lua"(title, rounds, line, function(tls, width)
+  local one = raw("loop1", (tls and TLS or BASE) .. "/kilobyte", FLIGHT, width,
+    tls and CA or nil)
+  one.count = FLIGHT
+  return one
+end)

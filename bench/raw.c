@@ -5,6 +5,7 @@
  *   raw hop URL N             the same requests, made by a thread of their
  *                             own: what any client with an engine must pay
  *   raw loop URL N WIDTH [CA] socket_action and epoll, WIDTH in flight
+ *   raw loop1 ...             the same over HTTP/1.1, whatever is offered
  *   raw run PROGRAM ARG...    a whole process, from its start to its end
  *   raw ports N               N free ports
  *
@@ -26,6 +27,8 @@
 #include "loop.h"
 
 enum { MAX_WIDTH = 256, WARM_UP = 200, MAX_BODY = 4096 };
+
+static long version = CURL_HTTP_VERSION_2TLS; /* libcurl's own default */
 
 struct body {
   size_t size;
@@ -64,6 +67,7 @@ static CURL *handle_new(const char *url, const char *ca, struct body *body) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, body);
   curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version);
   if (ca) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, ca);
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -391,6 +395,9 @@ int main(int argc, char **argv) {
   } else if (strcmp(what, "hop") == 0) {
     run_hop(argv[2], count);
   } else {
+    if (strcmp(what, "loop1") == 0) {
+      version = CURL_HTTP_VERSION_1_1;
+    }
     run_loop(argv[2], count, (int)width, argc > 5 ? argv[5] : NULL);
   }
   curl_global_cleanup();
