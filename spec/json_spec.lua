@@ -188,6 +188,10 @@ describe("decoding", function()
     assert.equal(("["):rep(300), decoded('"' .. ("["):rep(300) .. '"'))
     assert.equal('"' .. ("["):rep(300),
       decoded('"\\"' .. ("["):rep(300) .. '"'))
+    assert.equal(('\\"['):rep(300),
+      decoded('"' .. ('\\\\\\"['):rep(300) .. '"'))
+    bad("invalid JSON at byte 133: it is nested deeper than 128 levels",
+      '["\\\\",' .. nested(128) .. "]")
   end)
 
   it("names the position of what is wrong", function()

@@ -24,12 +24,25 @@ static int is_in_real(char c) {
          c == '-';
 }
 
-/* From behind an opening quote to behind the closing one, or to the end. */
+/* From behind an opening quote to behind the closing one, or to the end. The
+ * next quote is looked for again only once it has turned out to be escaped. */
 static size_t skip_string(const char *text, size_t size, size_t at) {
-  while (at < size && text[at] != '"') {
-    at += text[at] == '\\' ? 2 : 1;
+  const char *quote = NULL, *escape;
+
+  while (at < size) {
+    if (!quote || quote < text + at) {
+      quote = memchr(text + at, '"', size - at);
+    }
+    if (!quote) {
+      return size;
+    }
+    escape = memchr(text + at, '\\', (size_t)(quote - text) - at);
+    if (!escape) {
+      return (size_t)(quote - text) + 1;
+    }
+    at = (size_t)(escape - text) + 2;
   }
-  return at < size ? at + 1 : size;
+  return size;
 }
 
 /* Jansson has a ceiling of its own, far higher, and its trees are freed by
