@@ -107,7 +107,7 @@ local function print_way(line, way, all)
   local function of(name)
     return all[name .. way.suffix]
   end
-  line(way.name .. ", throughput / plain cosockets", "%.2f x", of "speed",
+  line(way.name .. ", throughput / plain cosocket", "%.2f x", of "speed",
     way.bar, ("%.0f requests/s; %.0f"):format(of "rate", of "other"))
   line("  CPU of the worker's thread / the same", "%.2f x", of "cpu", nil,
     ("%.1f us a request; %.1f"):format(of "own", of "other_own"))
