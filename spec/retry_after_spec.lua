@@ -59,6 +59,14 @@ describe("Retry-After", function()
     waits("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", 0, 0.5)
   end)
 
+  it("has another name, too, under which 0 means nothing", function()
+    waits("X-RateLimit-Retry-After: 1", 1, 1.5)
+    waits("X-RateLimit-Retry-After: 9\r\nRetry-After: 0", 0, 0.5)
+    local _, _, err = delays(503, "X-RateLimit-Retry-After: 0",
+      { retries = 0 })
+    assert.is_nil(err.retry_after)
+  end)
+
   it("is read by the server's clock", function()
     waits("Retry-After: Sun, 06 Nov 1994 08:49:38 GMT\r\n"
       .. "Date: Sun, 06 Nov 1994 08:49:37 GMT", 1, 1.5)

@@ -92,6 +92,7 @@ static void read_answer(const char *text, struct fy_rate_facts *facts) {
   }
   CHECK(headers.complete);
   fy_rate_facts_read(&headers, WALL, facts);
+  CHECK(same(fy_rate_retry_after(&headers, WALL), facts->retry_after));
   fy_headers_clear(&headers);
 }
 
@@ -105,7 +106,7 @@ static const struct {
     {"HTTP/1.1 200 OK\r\n" DATE "X-RateLimit-Limit: 100\r\n"
      "X-RateLimit-Remaining: 7\r\nX-RateLimit-Reset: 784111807\r\n"
      "X-RateLimit-Retry-After: 0\r\n\r\n",
-     {0, 100, 7, 30, NAN, NAN, 0}},
+     {0, 100, 7, 30, NAN, NAN, NAN}},
     {"HTTP/1.1 200 OK\r\nx-ratelimit-limit-requests: 100\r\n"
      "x-ratelimit-remaining-requests: 7\r\n"
      "x-ratelimit-reset-requests: 6m0s\r\n"
@@ -126,6 +127,9 @@ static const struct {
     {"HTTP/1.1 429 No\r\nRetry-After: inf\r\n"
      "X-RateLimit-Retry-After: 3\r\n\r\n",
      {1, NAN, NAN, NAN, NAN, NAN, 3}},
+    {"HTTP/1.1 429 No\r\nRetry-After: 0\r\n"
+     "X-RateLimit-Retry-After: 3\r\n\r\n",
+     {1, NAN, NAN, NAN, NAN, NAN, 0}},
     {"HTTP/1.1 429 No\r\nRetry-After:\r\nX-RateLimit-Remaining: -1\r\n"
      "X-RateLimit-Limit: many\r\nX-RateLimit-Reset:\r\n\r\n",
      {1, NAN, NAN, NAN, NAN, NAN, NAN}},

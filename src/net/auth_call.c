@@ -14,7 +14,7 @@
 #include "net/transfer.h"
 #include "rules/auth_code.h"
 #include "rules/http_date.h"
-#include "rules/retry.h"
+#include "rules/rate_headers.h"
 
 /* Name: value lines, as fy_ask has them. */
 static const char HEADERS[] =
@@ -140,9 +140,7 @@ static double header_date(const struct fy_headers *headers) {
 
 /* 0: it asks for none. */
 static fy_time retry_after(const struct fy_headers *headers) {
-  double seconds =
-      fy_retry_after(fy_headers_get(headers, "retry-after"),
-                     fy_headers_get(headers, "date"), (double)time(NULL));
+  double seconds = fy_rate_retry_after(headers, (double)time(NULL));
 
   return seconds > 0 ? fy_clock_from_seconds(seconds) : 0;
 }

@@ -16,6 +16,7 @@
 #include "net/save.h"
 #include "net/transfer.h"
 #include "net/turns.h"
+#include "rules/rate_headers.h"
 #include "rules/retry.h"
 
 /* 0 and up, below 1. */
@@ -26,11 +27,6 @@ static double random_fraction(void) {
     bits = UINT32_MAX / 2;
   }
   return (double)bits / ((double)UINT32_MAX + 1);
-}
-
-static double asked_delay(const struct fy_headers *headers) {
-  return fy_retry_after(fy_headers_get(headers, "retry-after"),
-                        fy_headers_get(headers, "date"), (double)time(NULL));
 }
 
 static void look(const struct freddy_call *call, const freddy_error *err,
@@ -52,7 +48,9 @@ static void look(const struct freddy_call *call, const freddy_error *err,
       .stale = attempt->stale,
       .told = call->streaming,
       .status = status,
-      .retry_after = status ? asked_delay(&answer->headers) : NAN,
+      .retry_after =
+          status ? fy_rate_retry_after(&answer->headers, (double)time(NULL))
+                 : NAN,
       .quota = status == 429 && answer->body.data &&
                fy_retry_is_quota(answer->body.data, answer->body.size)};
 }

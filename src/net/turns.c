@@ -15,6 +15,7 @@
 #include "net/events.h"
 #include "net/hop.h"
 #include "net/outcome.h"
+#include "rules/rate_headers.h"
 #include "rules/retry.h"
 
 /* --- Begin and end ------------------------------------------------------ */
@@ -152,9 +153,7 @@ static fy_time backoff(const struct freddy_call *call,
   delay = fy_retry_backoff(turns->turn.tries,
                            (double)bits / ((double)UINT32_MAX + 1));
   if (headers->complete) {
-    asked =
-        fy_retry_after(fy_headers_get(headers, "retry-after"),
-                       fy_headers_get(headers, "date"), (double)time(NULL));
+    asked = fy_rate_retry_after(headers, (double)time(NULL));
   }
   if (!(asked > 0) || asked > 60) {
     return delay;

@@ -157,13 +157,23 @@ static const char *either(const char *first, const char *second) {
   return first ? first : second;
 }
 
-/* X-RateLimit-Retry-After is there in good answers, too, as 0. */
-static double read_retry_after(const char *const *values, double wall) {
-  double wait = fy_retry_after(values[RETRY_AFTER], values[DATE], wall);
+/* X-RateLimit-Retry-After is there in answers that ask for nothing, too. */
+static double read_retry_after(const char *first, const char *second,
+                               const char *date, double wall) {
+  double wait = fy_retry_after(first, date, wall);
 
-  return isnan(wait)
-             ? fy_retry_after(values[RATE_RETRY_AFTER], values[DATE], wall)
-             : wait;
+  if (!isnan(wait)) {
+    return wait;
+  }
+  wait = fy_retry_after(second, date, wall);
+  return wait > 0 ? wait : NAN;
+}
+
+double fy_rate_retry_after(const struct fy_headers *headers, double wall) {
+  return read_retry_after(
+      fy_headers_get(headers, fields[RETRY_AFTER].name),
+      fy_headers_get(headers, fields[RATE_RETRY_AFTER].name),
+      fy_headers_get(headers, fields[DATE].name), wall);
 }
 
 void fy_rate_facts_read(const struct fy_headers *headers, double wall,
@@ -186,5 +196,6 @@ void fy_rate_facts_read(const struct fy_headers *headers, double wall,
   facts->reset = fy_rate_reset(reset, now);
   facts->tokens_remaining = read_count(values[REMAINING_TOKENS]);
   facts->tokens_reset = fy_rate_reset(tokens_reset, now);
-  facts->retry_after = read_retry_after(values, wall);
+  facts->retry_after = read_retry_after(
+      values[RETRY_AFTER], values[RATE_RETRY_AFTER], values[DATE], wall);
 }

@@ -23,6 +23,13 @@ struct fy_rate_facts {
 void fy_rate_facts_read(const struct fy_headers *headers, double wall,
                         struct fy_rate_facts *facts);
 
+/* What an answer asks to wait, in seconds from now, as fy_retry_after reads
+ * it: its Retry-After, else its X-RateLimit-Retry-After where that is above 0.
+ * NAN: nothing.
+ *
+ * wall  as above */
+double fy_rate_retry_after(const struct fy_headers *headers, double wall);
+
 /* The seconds until a reset: a number below 10^8 is that; a larger one, the
  * moment in seconds since 1970, read by the server's own clock. Also a date as
  * HTTP has them, and a duration such as "6m0s" or "250ms". What has passed is
