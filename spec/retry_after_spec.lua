@@ -118,13 +118,26 @@ describe("a 429", function()
     assert.equal(0, err.retry_after)
   end)
 
+  it("is repeated where only its words say quota, and when to come back",
+    function()
+      local heard, res = delays(429, "Retry-After: 0", { body = '{"error":'
+        .. '{"code":"RATE_LIMIT_EXCEEDED","message":"quota per minute"}}' })
+      assert.equal(1, #heard)
+      assert.equal(200, freddy.assert(res).status)
+      local _, _, err = delays(429, "Retry-After: 0", { retries = 0,
+        body = '{"detail":"the quota per minute is used up"}' })
+      assert.is_nil(err.reason)
+      assert.is_true(err.retryable)
+    end)
+
   for _, body in ipairs {
     '{"error":{"code":"SPENDING_LIMIT_EXCEEDED"}}',
     '{"error":{"code":"QUOTA_EXCEEDED","message":"no"}}',
     '{"detail":"the monthly budget is used up"}',
   } do
     it("is not repeated when it says " .. body, function()
-      local heard, _, err = delays(429, "Retry-After: 0", { body = body })
+      local heard, _, err = delays(429, body:find "code"
+        and "Retry-After: 0" or "X-Nothing: 0", { body = body })
       assert.equal(0, #heard)
       assert.equal("quota", err.reason)
       assert.equal(1, err.attempts)

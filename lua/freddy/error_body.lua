@@ -245,6 +245,24 @@ local function reason_by_text(status, text)
   return nil
 end
 
+local function speaks_of_quota(text)
+  text = (text or ""):lower()
+  return (text:find "quota" or text:find "budget" or text:find "spending")
+    ~= nil
+end
+
+-- As the engine decides about repeats (src/rules/retry.h).
+local function is_quota(err)
+  local details = err.details or {}
+  if speaks_of_quota(err.code) or speaks_of_quota(details.type) then
+    return true
+  elseif err.retry_after or err.code and err.code:find "%D" then
+    return false
+  end
+  return speaks_of_quota(err.message)
+    or speaks_of_quota(details.system_message)
+end
+
 --- The reason: from the code where there is one, else, for 401 and 403, from
 --- the words. A 429 that speaks of a quota is told from one that passes.
 ---@param err table with status, message and code
@@ -257,11 +275,8 @@ function error_body.reason(err)
   if code and not code:find("^[%w_%.]+$") then
     code = nil
   end
-  if status == 429 then
-    local all = text .. " " .. (code or "")
-    if all:find("quota") or all:find("budget") or all:find("spending") then
-      return "quota"
-    end
+  if status == 429 and is_quota(err) then
+    return "quota"
   end
   if code and code ~= "unauthorized" and code ~= "forbidden"
       and not code:find("^%d+$") then

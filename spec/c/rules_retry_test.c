@@ -229,21 +229,38 @@ static const struct {
     {"{\"error\":{\"code\":\"quot\\u0000a\"}}", 0},
     {"{\"error\":{\"code\":\"x\\u0000quota\"}}", 1},
     {"{\"error\":{\"code\":\"QUOTA", 1}, /* no JSON: its text */
+    /* A code decides. */
+    {"{\"error\":{\"code\":\"RATE_LIMIT_EXCEEDED\","
+     "\"message\":\"your quota of 100 per minute\"}}",
+     0},
+    {"{\"error\":\"quota\",\"code\":\"SLOW_DOWN\"}", 0},
+    {"{\"code\":\"429\",\"message\":\"quota\"}", 1},
+    {"{\"code\":\"E1\",\"type\":\"insufficient_quota\"}", 1},
 };
+
+/* Where the server says when to come back. */
+static void test_quota_with_a_wait(void) {
+  static const char code[] = "{\"error\":{\"code\":\"QUOTA_EXCEEDED\"}}";
+  static const char words[] = "{\"detail\":\"quota exceeded\"}";
+
+  CHECK_INT(fy_retry_is_quota(code, strlen(code), 0), 1);
+  CHECK_INT(fy_retry_is_quota(words, strlen(words), 0), 0);
+  CHECK_INT(fy_retry_is_quota("quota", 5, 0), 0);
+}
 
 static void test_quota(void) {
   static char large[64 * 1024 + 8];
 
   for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
     UNIT_CASE("%s", bodies[i].body);
-    CHECK_INT(fy_retry_is_quota(bodies[i].body, strlen(bodies[i].body)),
+    CHECK_INT(fy_retry_is_quota(bodies[i].body, strlen(bodies[i].body), 1),
               bodies[i].is_quota);
   }
   UNIT_CASE("%s", "");
   memset(large, ' ', sizeof(large));
   memcpy(large, "quota", 5);
-  CHECK_INT(fy_retry_is_quota(large, 64 * 1024), 1);
-  CHECK_INT(fy_retry_is_quota(large, 64 * 1024 + 1), 0);
+  CHECK_INT(fy_retry_is_quota(large, 64 * 1024, 1), 1);
+  CHECK_INT(fy_retry_is_quota(large, 64 * 1024 + 1, 1), 0);
 }
 
 /* --- Delays ------------------------------------------------------------- */
@@ -395,6 +412,7 @@ int main(void) {
   test_free();
   test_429();
   test_quota();
+  test_quota_with_a_wait();
   test_backoff();
   test_delay();
   test_retry_after();

@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                            .reason = reasons[data[5] % 12],
                            .status = 400 + data[6]};
   seen.retry_after = ask(&at, &left);
-  seen.quota = fy_retry_is_quota(at, left);
+  seen.quota = fy_retry_is_quota(at, left, data[0] & 1);
   fy_retry_budget_init(&budget);
   budget.fifths = data[7];
   fy_retry_decide(&seen, &budget, (double)data[0] / 256, &step);

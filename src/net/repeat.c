@@ -50,9 +50,10 @@ static void look(const struct freddy_call *call, const freddy_error *err,
       .status = status,
       .retry_after =
           status ? fy_rate_retry_after(&answer->headers, (double)time(NULL))
-                 : NAN,
-      .quota = status == 429 && answer->body.data &&
-               fy_retry_is_quota(answer->body.data, answer->body.size)};
+                 : NAN};
+  seen->quota = status == 429 && answer->body.data &&
+                fy_retry_is_quota(answer->body.data, answer->body.size,
+                                  isnan(seen->retry_after));
 }
 
 static void repeat_fire(struct fy_timer *timer, fy_time now) {

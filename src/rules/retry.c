@@ -216,12 +216,12 @@ static int speaks_of_quota(const char *text, size_t size) {
          has_word(text, size, "spending");
 }
 
-/* The places where servers put a code or words, at one level. */
-static int says_quota(const json_t *level) {
-  static const char *const names[] = {
-      "code",           "message", "type",  "detail",
-      "system_message", "title",   "error", NULL};
+static const char *const code_names[] = {"code", "type", NULL};
+static const char *const word_names[] = {"message", "system_message", "detail",
+                                         "title",   "error",          NULL};
 
+/* One of these fields, at one level. */
+static int says_quota(const json_t *level, const char *const *names) {
   for (const char *const *name = names; *name; name++) {
     const json_t *text = json_object_get(level, *name);
 
@@ -233,9 +233,29 @@ static int says_quota(const json_t *level) {
   return 0;
 }
 
-int fy_retry_is_quota(const char *body, size_t size) {
+/* Digits are a status, and no code. */
+static int has_code(const json_t *level) {
+  const char *code = json_string_value(json_object_get(level, "code"));
+
+  return code && code[strspn(code, "0123456789")];
+}
+
+static int is_quota(const json_t *answer, int words_count) {
+  const json_t *detail = json_object_get(answer, "detail");
+  const json_t *levels[] = {answer, json_object_get(answer, "error"), detail,
+                            json_object_get(detail, "error")};
+  int by_code = 0, by_words = 0, coded = 0;
+
+  for (size_t i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
+    by_code |= says_quota(levels[i], code_names);
+    by_words |= says_quota(levels[i], word_names);
+    coded |= has_code(levels[i]);
+  }
+  return by_code || (words_count && !coded && by_words);
+}
+
+int fy_retry_is_quota(const char *body, size_t size, int words_count) {
   json_t *answer;
-  const json_t *detail;
   int found;
 
   if (!size || size > LARGEST_BODY) {
@@ -244,11 +264,9 @@ int fy_retry_is_quota(const char *body, size_t size) {
   answer = fy_json_parse(body, size, NULL);
   if (!json_is_object(answer)) {
     json_decref(answer);
-    return speaks_of_quota(body, size);
+    return words_count && speaks_of_quota(body, size);
   }
-  detail = json_object_get(answer, "detail");
-  found = says_quota(answer) || says_quota(json_object_get(answer, "error")) ||
-          says_quota(detail) || says_quota(json_object_get(detail, "error"));
+  found = is_quota(answer, words_count);
   json_decref(answer);
   return found;
 }

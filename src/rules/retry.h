@@ -72,9 +72,12 @@ fy_time fy_retry_backoff(int repeats, double random);
  * wall  seconds since 1970 by this machine */
 double fy_retry_after(const char *text, const char *date, double wall);
 
-/* 1 when the body of a 429 speaks, in its code or its words, of a quota, a
- * budget or a spending limit: waiting does not help then. Not in bodies over
- * 64 KiB. */
-int fy_retry_is_quota(const char *body, size_t size);
+/* 1 when the body of a 429 speaks of a quota, a budget or a spending limit:
+ * waiting does not help then. Its code, or its type, says so; its words only
+ * where there is no code. Not in bodies over 64 KiB.
+ *
+ * words_count  0: the server says when to come back, so its words (of a quota
+ *              per minute) do not matter */
+int fy_retry_is_quota(const char *body, size_t size, int words_count);
 
 #endif
