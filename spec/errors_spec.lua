@@ -324,7 +324,8 @@ describe("retryable", function()
 
   it("is true for 408, 500, 502, 503, 504 of safe methods only", function()
     for _, status in ipairs { 408, 500, 502, 503, 504 } do
-      for _, method in ipairs { "GET", "HEAD", "PUT", "DELETE" } do
+      for _, method in ipairs { "GET", "HEAD", "PUT", "DELETE",
+          "OPTIONS", "TRACE" } do
         assert.is_true(of(method, status))
       end
       assert.is_false(of("POST", status))

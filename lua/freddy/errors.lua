@@ -38,6 +38,7 @@ local NO_BUDGET = "most requests of this client have failed, so none is sent "
 -- RFC 9110 9.2.2; POST and PATCH are not among them.
 local SAFE = {
   GET = true, HEAD = true, PUT = true, DELETE = true, OPTIONS = true,
+  TRACE = true,
 }
 local TRANSIENT = {
   [408] = true, [500] = true, [502] = true, [503] = true, [504] = true,
