@@ -136,7 +136,8 @@ function observe.ended(client, entry, res, err)
   local from = res or err
   event.status, event.attempts = from.status, from.attempts
   if res then
-    event.timing, event.request_id = res.timing, res.request_id
+    event.timing = res.timing
+    event.request_id = res.request_id and client.redact(res.request_id)
     log(client, "debug", "%s %s: %d after %.3f s, %d attempt(s)",
       entry.method, event.path, res.status, event.seconds, res.attempts)
   else

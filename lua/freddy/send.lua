@@ -47,7 +47,11 @@ local function on_done(entry)
 end
 
 local function forget(entry)
-  entry.call:free()
+  if entry.observed then -- on_event is told of the end, and of nothing less
+    entry.finish(entry.client, entry)
+  else
+    entry.call:free()
+  end
 end
 
 --- Add the methods to those of clients.
@@ -89,7 +93,7 @@ function send.install(methods, check, start, finish)
   function methods:fire(given)
     local method, path, more = check(self, "client:fire", given)
     local entry = build(self, "client:fire", method, path, more)
-    entry.on_done = forget
+    entry.finish, entry.on_done = finish, forget
     local ok, err = start(self, "client:fire", entry, true)
     return ok and true, err
   end
