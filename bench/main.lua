@@ -307,12 +307,16 @@ local function streams()
   local all = rounds(function()
     local plain = events("raw", 1, EVENTS)
     local lua = events("run", 1, EVENTS, LUA, "bench/streams.lua", "late")
+    local text = events("text", 1, EVENTS, LUA, "bench/streams.lua", "text")
     local fast = events("flood", 1, FLOOD, LUA, "bench/streams.lua", "drain")
     return { more = lua[1] - plain[3], p50 = lua[1], raw = plain[3],
+      text_more = text[1] - plain[3], text_p50 = text[1],
       rate = fast[1], other = fast[2] }
   end)
   line("stream:next in a script, p50 over raw, us", "%.0f", all.more,
     "<= 100", ("%.0f from sent to taken; raw %.0f"):format(all.p50, all.raw))
+  line("stream:text in a script, p50 over raw, us", "%.0f", all.text_more,
+    "<= 100", ("%.0f from sent to taken"):format(all.text_p50))
   line("stream:events, events/s drained", "%.0f", all.rate, ">= 1000000",
     ("a parser in Lua %.0f"):format(all.other))
 end

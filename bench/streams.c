@@ -8,7 +8,8 @@
  *   streams freddy N E          freddy.h, by a thread that waits for them
  *   streams frames N E          and by one that looks 60 times a second
  *   streams run N E PROGRAM...  any program, which gets the port, N and E
- *   streams flood 1 E PROGRAM...  the same, all events at once
+ *   streams text 1 E PROGRAM...  the same, as the text of an answer
+ *   streams flood 1 E PROGRAM...  as run, all events at once
  *
  * A server of its own process sends E events in all to N streams, one every
  * GAP to the next stream, each with the time at which it was sent. Printed are
@@ -92,7 +93,9 @@ static void sleep_until(double when) {
   clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-static void send_paced(const int *fds, long streams, long events) {
+/* Each tells when it was sent; an answer's does so in its text. */
+static void send_paced(const int *fds, long streams, long events,
+                       const char *format) {
   double next = bench_now();
   char chunk[128], text[96];
 
@@ -101,8 +104,7 @@ static void send_paced(const int *fds, long streams, long events) {
 
     next += (double)GAP / 1e6;
     sleep_until(next);
-    n = snprintf(text, sizeof(text), "data: %.9f and some more text\n\n",
-                 bench_clock(CLOCK_BOOTTIME));
+    n = snprintf(text, sizeof(text), format, bench_clock(CLOCK_BOOTTIME));
     n = snprintf(chunk, sizeof(chunk), "%x\r\n%s\r\n", (unsigned)n, text);
     send_all(fds[i % streams], chunk, (size_t)n);
   }
@@ -124,18 +126,26 @@ static void send_flood(int fd, long events) {
   }
 }
 
-static void serve(int listener, long streams, long events, int flood) {
+static void serve(int listener, long streams, long events, const char *mode) {
+  static const char plain[] = "data: %.9f and some more text\n\n";
+  static const char answer[] =
+      "data: {\"event\":\"response.content_delta\",\"delta\":\"%.9f\"}\n\n";
+  static const char done[] = "data: [DONE]\n\n";
   static int fds[MAX_STREAMS];
+  int is_answer = strcmp(mode, "text") == 0;
   char byte;
 
   for (long i = 0; i < streams; i++) {
     fds[i] = accept_stream(listener);
   }
   usleep(SETTLE);
-  if (flood) {
+  if (strcmp(mode, "flood") == 0) {
     send_flood(fds[0], events);
   } else {
-    send_paced(fds, streams, events);
+    send_paced(fds, streams, events, is_answer ? answer : plain);
+  }
+  if (is_answer) {
+    send_chunk(fds[0], done, sizeof(done) - 1);
   }
   for (long i = 0; i < streams; i++) {
     send_all(fds[i], "0\r\n\r\n", 5);
@@ -386,7 +396,7 @@ int main(int argc, char **argv) {
   listener = listen_here(&port);
   if (fork() == 0) {
     fclose(stdout); /* who reads it waits for the client alone */
-    serve(listener, streams, events, strcmp(argv[1], "flood") == 0);
+    serve(listener, streams, events, argv[1]);
     _exit(0);
   }
   close(listener);

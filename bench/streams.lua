@@ -3,6 +3,7 @@
 ---
 ---   streams.lua late PORT 1 E    how late events come in a script: p50 and
 ---                                p99 in microseconds
+---   streams.lua text PORT 1 E    the same for the text of an answer
 ---   streams.lua drain PORT 1 E   events/s that the host's thread takes when
 ---                                they are there, and the events/s of a
 ---                                straightforward parser in Lua, on the same
@@ -18,15 +19,33 @@ local function open(options)
   return freddy.assert(freddy.assert(freddy.new(options)):stream("/"))
 end
 
+local function print_late(list)
+  assert(#list == count)
+  table.sort(list)
+  print(("%.1f %.1f"):format(list[math.ceil(#list * 0.5)] * 1e6,
+    list[math.ceil(#list * 0.99)] * 1e6))
+end
+
 local function late()
   local stream, list = open(), {}
   for event in stream:events() do
     list[#list + 1] = core.now() - tonumber(event.data:match "^[%d.]+")
   end
   freddy.assert(stream:finish())
-  table.sort(list)
-  print(("%.1f %.1f"):format(list[math.ceil(#list * 0.5)] * 1e6,
-    list[math.ceil(#list * 0.99)] * 1e6))
+  print_late(list)
+end
+
+local function text_late()
+  local client = freddy.assert(freddy.new { api_key = "benchmark-key",
+    base_url = "http://127.0.0.1:" .. port })
+  local stream = freddy.assert(client.responses:stream { model = "m",
+    inputs = { { role = "user", content = "Hello" } } })
+  local list = {}
+  for text in stream:text() do
+    list[#list + 1] = core.now() - tonumber(text)
+  end
+  freddy.assert(stream:finish())
+  print_late(list)
 end
 
 -- What one would write: whole text at hand, fields by a pattern.
@@ -88,6 +107,8 @@ end
 
 if what == "late" then
   late()
+elseif what == "text" then
+  text_late()
 else
   drain()
 end
