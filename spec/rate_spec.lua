@@ -577,6 +577,21 @@ describe("client:stats", function()
     assert.equal(0, stats.in_flight)
   end)
 
+  it("counts the bytes of what was broken off", function()
+    local client = client_of { retries = 0 }
+    local download = assert(client:get("/v1/drip?chunks=1000&ms=50",
+      { stream = true }))
+    local piece = assert(download:read())
+    download:cancel()
+    helper.eventually(function()
+      return client:stats().bytes_received >= #piece
+    end)
+    local _, err = client:post(helper.hostile "never",
+      { body = ("x"):rep(100000), timeout = { first_byte = 0.2 } })
+    assert.equal("first_byte", err.reason)
+    assert.equal(100000, client:stats().bytes_sent)
+  end)
+
   it("is told apart for each client", function()
     local one, two = client_of(), client_of()
     assert(one:get "/v1/open")

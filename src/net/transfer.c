@@ -259,23 +259,6 @@ static void park(struct fy_transfer *transfer) {
   atomic_fetch_add(&transfer->engine->parked, 1);
 }
 
-void fy_transfer_abort(struct fy_transfer *transfer) {
-  struct fy_engine *engine = transfer->engine;
-
-  transfer->call->transfer = NULL;
-  if (in_multi(transfer) && transfer->resolving) {
-    park(transfer);
-    return;
-  }
-  if (transfer->is_ready) {
-    fy_engine_unready(engine, transfer);
-  }
-  if (in_multi(transfer)) {
-    curl_multi_remove_handle(engine->multi, transfer->easy);
-  }
-  transfer_free(transfer);
-}
-
 static void count_connection(struct fy_transfer *transfer) {
   long opened = 0;
 
@@ -284,6 +267,26 @@ static void count_connection(struct fy_transfer *transfer) {
     atomic_fetch_add(&transfer->engine->reused, 1);
     FY_COUNT(transfer->call, reused, 1);
   }
+}
+
+void fy_transfer_abort(struct fy_transfer *transfer) {
+  struct fy_engine *engine = transfer->engine;
+  struct freddy_call *call = transfer->call;
+
+  call->transfer = NULL;
+  if (in_multi(transfer) && transfer->resolving) {
+    park(transfer);
+    return;
+  }
+  if (transfer->is_ready) {
+    fy_engine_unready(engine, transfer);
+  }
+  if (in_multi(transfer)) {
+    fy_outcome_measure(call, transfer);
+    count_connection(transfer);
+    curl_multi_remove_handle(engine->multi, transfer->easy);
+  }
+  transfer_free(transfer);
 }
 
 /* The connection was an old one, and ended before it was noticed that it
