@@ -406,7 +406,18 @@ static void test_budget(void) {
   CHECK_INT(step.todo, FY_RETRY_AFTER);
 }
 
+static void test_passing(void) {
+  CHECK(fy_retry_is_passing(FREDDY_ECUT, ""));
+  CHECK(fy_retry_is_passing(FREDDY_ETLS, "handshake_cut"));
+  CHECK(!fy_retry_is_passing(FREDDY_ETLS, "expired"));
+  CHECK(fy_retry_is_passing(FREDDY_ECONNECT, ""));
+  CHECK(!fy_retry_is_passing(FREDDY_ECONNECT, "proxy_auth"));
+  CHECK(!fy_retry_is_passing(FREDDY_ENOMEM, ""));
+  CHECK(fy_retry_is_too_long(61) && !fy_retry_is_too_long(60));
+}
+
 int main(void) {
+  test_passing();
   test_table();
   test_sent();
   test_free();

@@ -56,6 +56,12 @@ static int serve_rest(int fd, const struct loop_request *req) {
   if (strcmp(path, "/html/a/stream?last_event_id=1") == 0) {
     return loop_answer(fd, 200, "Content-Type: text/html\r\n", "<p>") == 0;
   }
+  if (strcmp(path, "/limited/a/stream?last_event_id=1") == 0) {
+    return loop_answer(fd, 429, "Retry-After: 120\r\n", "{}") == 0;
+  }
+  if (strcmp(path, "/busy/a/stream?last_event_id=1") == 0) {
+    return loop_answer(fd, 503, "Retry-After: 120\r\n", "{}") == 0;
+  }
   return loop_answer(
              fd,
              strcmp(path, "/gone/a/stream?last_event_id=1") == 0 ? 404 : 401,
@@ -143,6 +149,12 @@ static int serve(struct loopback *server, int fd,
   }
   if (strcmp(path, "/nameless") == 0) {
     return stream(fd, "", DELTA("1"));
+  }
+  if (strcmp(path, "/spent") == 0) {
+    return stream(fd,
+                  "X-From: the first\r\nX-RateLimit-Remaining: 0\r\n"
+                  "X-RateLimit-Reset: 120\r\n",
+                  CREATED("a"));
   }
   return stream(fd, "X-From: the first\r\n",
                 strncmp(path, "/cut", 4) == 0
@@ -269,6 +281,42 @@ static void test_turns(struct rig *rig) {
   UNIT_CASE("%s", "");
 }
 
+/* A limit that holds too long ends it as cut: where limits are heeded, and
+ * where each try has to learn of them. */
+static void test_limited(struct rig *rig) {
+  static const struct {
+    const char *path, *key; /* who shares a key shares its limits */
+    freddy_rate_mode mode;
+    const char *cause;
+    int requests;
+  } rows[] = {
+      {"/limited", "l1", FREDDY_RATE_ADAPTIVE, "rate_limited", 2},
+      {"/limited", "l2", FREDDY_RATE_OFF, "rate_limited", 2},
+      {"/busy", "l3", FREDDY_RATE_OFF, "refused", 2},
+      {"/spent", "l4", FREDDY_RATE_ADAPTIVE, "rate_limited", 1},
+  };
+
+  for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    freddy_options options = {.api_key = rows[i].key,
+                              .rate_limit = {.mode = rows[i].mode}};
+    freddy_request req = {.path = rows[i].path};
+    int before = atomic_load(&rig->server->requests);
+    struct rig own = *rig;
+    freddy_call *call;
+
+    UNIT_CASE("%s, limits %d", req.path, (int)rows[i].mode);
+    own.client = rig_client(rig->server->port, &options);
+    call = ask(&own, &req);
+    CHECK_TEXT(trace(&own, call), "response.created n;the first");
+    CHECK_TEXT(rig_kind(call), "cut");
+    CHECK_TEXT(cause(call), rows[i].cause);
+    CHECK_INT(atomic_load(&rig->server->requests) - before, rows[i].requests);
+    freddy_call_free(call);
+    freddy_client_free(own.client);
+  }
+  UNIT_CASE("%s", "");
+}
+
 /* The thread that the request names will do where no event tells one. */
 static void test_thread(struct rig *rig) {
   freddy_request req = {.path = "/nameless", .thread = "a"};
@@ -375,6 +423,7 @@ int main(void) {
 
   rig_open(&rig, serve);
   test_turns(&rig);
+  test_limited(&rig);
   test_thread(&rig);
   test_json(&rig);
   test_session(&rig);

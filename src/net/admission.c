@@ -12,10 +12,12 @@
 #include "net/client.h"
 #include "net/credential.h"
 #include "net/engine.h"
+#include "net/events.h"
 #include "net/gates.h"
 #include "net/outcome.h"
 #include "net/rate.h"
 #include "net/transfer.h"
+#include "net/turns.h"
 #include "rules/rate_headers.h"
 
 /* The longest that a known limit holds a request back; and what the seconds
@@ -276,7 +278,10 @@ static void hold_back(struct freddy_call *call, fy_time hold) {
                atomic_load(&call->attempts) ? " again" : "",
                (double)hold / (double)FY_SECOND);
   err.retry_after = (double)hold / (double)FY_SECOND;
-  fail(call, &err);
+  if (!call->events || !call->events->turns ||
+      !fy_turns_hold_back(call, call->events->turns, &err)) {
+    fail(call, &err);
+  }
 }
 
 /* 1 when it could not leave at once, but was passed over in one of `runs`. */

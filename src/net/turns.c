@@ -140,11 +140,16 @@ void fy_turns_end(const struct fy_turns *turns, int is_stream,
 
 /* --- On another connection ---------------------------------------------- */
 
+/* What the answer's Retry-After asks for; NAN: nothing. */
+static double asked_by(const struct fy_headers *headers) {
+  return headers->complete ? fy_rate_retry_after(headers, (double)time(NULL))
+                           : NAN;
+}
+
 static fy_time backoff(const struct freddy_call *call,
                        const struct fy_turns *turns) {
-  const struct fy_headers *headers = &call->answer.headers;
+  double asked = asked_by(&call->answer.headers);
   uint32_t bits = 0;
-  double asked = NAN;
   fy_time delay, after;
 
   if (fy_random(&bits, sizeof(bits))) {
@@ -152,11 +157,8 @@ static fy_time backoff(const struct freddy_call *call,
   }
   delay = fy_retry_backoff(turns->turn.tries,
                            (double)bits / ((double)UINT32_MAX + 1));
-  if (headers->complete) {
-    asked = fy_rate_retry_after(headers, (double)time(NULL));
-  }
-  if (!(asked > 0) || asked > 60) {
-    return delay;
+  if (!(asked > 0) || fy_retry_is_too_long(asked)) {
+    return delay; /* too long: of a stream's head, which refuses nothing */
   }
   after = fy_clock_from_seconds(asked);
   return after > delay ? after : delay;
@@ -239,30 +241,44 @@ static int give_up(struct freddy_call *call, struct fy_turns *turns,
   return end_with(call, &turns->cut);
 }
 
-static int is_transient(const freddy_error *err) {
-  return err->code == FREDDY_ECUT || err->code == FREDDY_ECONNECT ||
-         err->code == FREDDY_ERESOLVE || err->code == FREDDY_ETIMEOUT;
+/* Why an answer that refuses to go on is the last one; NULL: it is not. */
+static const char *refusal(const struct fy_headers *headers) {
+  int status = headers->status;
+
+  if (fy_turn_may_try_again(status)) {
+    return !fy_retry_is_too_long(asked_by(headers)) ? NULL
+           : status == 429                          ? "rate_limited"
+                                                    : "refused";
+  }
+  return status == 404   ? "not_found"
+         : status == 401 ? "unauthorized"
+                         : "refused";
 }
 
 /* A try to go on that brought no stream. */
 static int try_failed(struct freddy_call *call, struct fy_turns *turns,
                       const freddy_error *err) {
-  int status = call->answer.headers.status;
   const char *why;
 
   if (err->code == FREDDY_ENOMEM) {
     return 0;
   }
-  if (err->code == FREDDY_OK ? !fy_turn_may_try_again(status)
-                             : !is_transient(err)) {
-    return give_up(call, turns, err,
-                   err->code == FREDDY_OK && status == 404   ? "not_found"
-                   : err->code == FREDDY_OK && status == 401 ? "unauthorized"
-                                                             : "refused");
+  if (err->code == FREDDY_OK) {
+    why = refusal(&call->answer.headers);
+  } else {
+    why = fy_retry_is_passing(err->code, err->reason) ? NULL : "refused";
+  }
+  if (why) {
+    return give_up(call, turns, err, why);
   }
   return fy_turn_end(&turns->turn, &why) == FY_TURN_RESUME
              ? go_on(call, turns, err)
              : give_up(call, turns, err, why);
+}
+
+int fy_turns_hold_back(struct freddy_call *call, struct fy_turns *turns,
+                       const freddy_error *err) {
+  return turns->resuming && give_up(call, turns, err, "rate_limited");
 }
 
 int fy_turns_try(struct freddy_call *call, struct fy_turns *turns,

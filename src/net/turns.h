@@ -65,4 +65,9 @@ void fy_turns_end(const struct fy_turns *turns, int is_stream,
 int fy_turns_try(struct freddy_call *call, struct fy_turns *turns,
                  const freddy_error *err);
 
+/* The rate limit allows no request for too long. 1: the call was waiting to go
+ * on, and has been ended as what broke off. */
+int fy_turns_hold_back(struct freddy_call *call, struct fy_turns *turns,
+                       const freddy_error *err);
+
 #endif

@@ -42,10 +42,8 @@ static int take(struct fy_retry_budget *budget) {
 
 enum whom { NOBODY, IDEMPOTENT, ANYBODY };
 
-static enum whom by_failure(const struct fy_retry *seen) {
-  const char *reason = seen->reason;
-
-  switch (seen->failure) {
+static enum whom by_failure(freddy_code failure, const char *reason) {
+  switch (failure) {
   case FREDDY_ERESOLVE:
     return ANYBODY;
   case FREDDY_ECONNECT: /* a proxy that refuses goes on doing so */
@@ -65,6 +63,14 @@ static enum whom by_failure(const struct fy_retry *seen) {
   default:
     return NOBODY;
   }
+}
+
+int fy_retry_is_passing(freddy_code failure, const char *reason) {
+  return by_failure(failure, reason) != NOBODY;
+}
+
+int fy_retry_is_too_long(double retry_after) {
+  return retry_after > LONGEST_WAIT;
 }
 
 static int is_unasked(const struct fy_retry *seen) {
@@ -104,8 +110,9 @@ static int is_idempotent(const struct fy_retry *seen) {
 }
 
 static int may_repeat(const struct fy_retry *seen) {
-  enum whom whom =
-      seen->failure == FREDDY_OK ? by_status(seen) : by_failure(seen);
+  enum whom whom = seen->failure == FREDDY_OK
+                       ? by_status(seen)
+                       : by_failure(seen->failure, seen->reason);
 
   if (seen->told || !seen->replayable) {
     return 0;
@@ -150,7 +157,8 @@ void fy_retry_decide(const struct fy_retry *seen,
     step->todo = FY_RETRY_NOW;
     return;
   }
-  if (seen->repeats >= seen->retries || seen->retry_after > LONGEST_WAIT) {
+  if (seen->repeats >= seen->retries ||
+      fy_retry_is_too_long(seen->retry_after)) {
     return;
   }
   if (!take(budget)) {

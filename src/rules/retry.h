@@ -60,6 +60,10 @@ void fy_retry_decide(const struct fy_retry *seen,
                      struct fy_retry_budget *budget, double random,
                      struct fy_retry_step *step);
 
+/* 1 when what failed so may go better next time, where sending it once more
+ * does no harm. `reason`: of the failure; "": none. */
+int fy_retry_is_passing(freddy_code failure, const char *reason);
+
 /* The delay before repeat number `repeats` (0: the first): full jitter over
  * half a second, doubled each time up to 8 s. */
 fy_time fy_retry_backoff(int repeats, double random);
@@ -71,6 +75,9 @@ fy_time fy_retry_backoff(int repeats, double random);
  *       that is none: by `wall`
  * wall  seconds since 1970 by this machine */
 double fy_retry_after(const char *text, const char *date, double wall);
+
+/* 1 when that is more than anybody waits for; NAN is not. */
+int fy_retry_is_too_long(double retry_after);
 
 /* 1 when the body of a 429 speaks of a quota, a budget or a spending limit:
  * waiting does not help then. Its code, or its type, says so; its words only
