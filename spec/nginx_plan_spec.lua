@@ -39,6 +39,10 @@ local LOCATIONS = [[
       ngx.say(tostring(client:rate().shared), " ", client:rate().today)
     }
   }
+  location = /fire {
+    content_by_lua_block { ngx.say "later" }
+    log_by_lua_block { assert(client:fire { path = "/v1/open" }) }
+  }
   location = /workers {
     content_by_lua_block {
       ngx.say(#ngx.shared.seen:get_keys())
@@ -121,6 +125,21 @@ describe("a plan of four workers", function()
     server:reload() -- what was sent stays counted
     ask_all({ server }, 40)
     check_rate(arrivals())
+  end)
+
+  it("is asked for what is sent where nothing can wait", function()
+    local server = start 'freddy.store.shared_dict "freddy"'
+    finally(function()
+      server:stop()
+    end)
+    for _ = 1, 5 do
+      assert.equal("later\n", (server:get "/fire"))
+    end
+    helper.eventually(function()
+      return #arrivals() == 5
+    end)
+    assert.equal("sent\n", (server:get "/one"))
+    assert.equal("true 6\n", (server:get "/shared"))
   end)
 
   it("holds all of them back by the day", function()

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "net/engine.h"
+#include "net/permits.h"
 
 int freddy_inbox_new(freddy_inbox **out, freddy_error *err) {
   *out = fy_inbox_new(err);
@@ -17,7 +18,7 @@ void freddy_inbox_free(freddy_inbox *inbox) {
     return;
   }
   fy_inbox_cut(inbox);
-  fy_listeners_cut(inbox);
+  fy_permits_cut(inbox);
   if (engine && atomic_load(&inbox->generation)) {
     fy_engine_post(engine, &inbox->post, FY_INBOX_CLOSE);
   }

@@ -249,6 +249,31 @@ static void hears_no_more(void) {
   rig_close(&rig);
 }
 
+/* A host that does not look, while another one does. */
+static void asks_who_is_there(void) {
+  freddy_listener how = {.permits = 1};
+  freddy_client *second;
+  freddy_inbox *inbox = NULL;
+  freddy_call *listener, *busy = NULL, *call;
+  uint32_t question;
+
+  begin();
+  second = rig_client(rig.server->port, &shared);
+  listener = listen_to(rig.client, &users[0]);
+  finish_first(listener);
+  CHECK_INT(freddy_inbox_new(&inbox, NULL), FREDDY_OK);
+  CHECK_INT(freddy_listen(second, inbox, &how, &busy, NULL), FREDDY_OK);
+  call = start(second);
+  asked(&users[0], &question); /* two seconds later */
+  give(listener, question, 1, 0);
+  finish(call, "ok", "");
+  freddy_call_free(busy);
+  freddy_call_free(listener);
+  freddy_inbox_free(inbox);
+  freddy_client_free(second);
+  rig_close(&rig);
+}
+
 static void child_is_asked_itself(void) {
   freddy_call *listener, *call;
   uint32_t question;
@@ -284,6 +309,7 @@ int main(void) {
   asks_another();
   forgets();
   hears_no_more();
+  asks_who_is_there();
   child_is_asked_itself();
   return unit_end();
 }

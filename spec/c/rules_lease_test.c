@@ -16,7 +16,7 @@ static struct fy_lease given(uint32_t count, fy_time wait, fy_time age) {
   struct fy_lease lease = {0};
   struct fy_permits permits = {count, wait, age, 7, 40};
 
-  lease.asked = 1;
+  fy_lease_ask(&lease, BEGIN);
   fy_lease_give(&lease, &permits, PER_MINUTE, BEGIN);
   return lease;
 }
@@ -29,9 +29,12 @@ static void test_unasked(void) {
   CHECK_INT(fy_lease_next(&lease, BEGIN), FY_NEVER);
   CHECK_INT(fy_lease_ready(&lease, BEGIN), 0);
   CHECK_INT(fy_lease_hold(&lease, BEGIN), 0);
-  lease.asked = 1;
+  fy_lease_ask(&lease, BEGIN);
   CHECK(!fy_lease_wants(&lease, BEGIN));
-  CHECK_INT(fy_lease_next(&lease, BEGIN), FY_NEVER);
+  CHECK_INT(fy_lease_next(&lease, BEGIN), BEGIN + 2 * S);
+  CHECK(!fy_lease_wants(&lease, BEGIN + 2 * S - 1));
+  CHECK(fy_lease_wants(&lease, BEGIN + 2 * S)); /* of another host */
+  CHECK_INT(fy_lease_next(&lease, BEGIN + 2 * S), FY_NEVER);
 }
 
 static const struct {
@@ -127,7 +130,7 @@ static void test_alone(void) {
   CHECK(fy_limiter_wants(&limiter, BEGIN));
   CHECK_INT(fy_limiter_room(&limiter, BEGIN), 0);
   CHECK_INT(fy_limiter_shared_room(&limiter, BEGIN), 3);
-  limiter.lease.asked = 1;
+  fy_lease_ask(&limiter.lease, BEGIN);
   fy_lease_lose(&limiter.lease, BEGIN);
   CHECK(!fy_limiter_is_shared(&limiter));
   CHECK(!fy_limiter_wants(&limiter, BEGIN));
@@ -138,12 +141,12 @@ static void test_alone(void) {
   }
   CHECK_INT(fy_limiter_next(&limiter, BEGIN), BEGIN + S);
   CHECK_INT(fy_limiter_hold(&limiter, BEGIN), 0);
-  CHECK_INT(fy_limiter_today(&limiter), 3);
+  CHECK_INT(fy_limiter_today(&limiter, BEGIN), 3);
   CHECK(fy_limiter_wants(&limiter, BEGIN + 5 * S));
   fy_lease_give(&limiter.lease, &permits, 60, BEGIN + 5 * S);
   CHECK(fy_limiter_is_shared(&limiter));
   CHECK_INT(fy_limiter_room(&limiter, BEGIN + 5 * S), 1);
-  CHECK_INT(fy_limiter_today(&limiter), 9);
+  CHECK_INT(fy_limiter_today(&limiter, BEGIN + 5 * S), 9);
   CHECK_INT(fy_limiter_shared_room(&limiter, BEGIN + 5 * S), 3);
 }
 

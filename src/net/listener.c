@@ -160,50 +160,11 @@ static struct freddy_call *take_of(const freddy_client *client) {
   return call;
 }
 
-static int has_rate(freddy_client *client, const struct fy_rate *rate) {
-  int has;
-
-  pthread_mutex_lock(&client->lock);
-  has = client->rate == rate;
-  pthread_mutex_unlock(&client->lock);
-  return has;
-}
-
-static int is_open(struct freddy_call *call) {
-  int open = 0;
-
-  if (!fy_call_is_foreign(call)) {
-    pthread_mutex_lock(&call->inbox->lock);
-    open = !call->ended && !call->inbox->closed;
-    pthread_mutex_unlock(&call->inbox->lock);
-  }
-  return open;
-}
-
-struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
-                                              const struct fy_rate *rate) {
-  struct freddy_call *found = NULL;
-
+void fy_listeners_each(void (*look)(struct freddy_call *call, void *context),
+                       void *context) {
   pthread_mutex_lock(&list_lock);
   for (struct freddy_call *call = first; call; call = call->listener->next) {
-    if (call->listener->permits && is_open(call) &&
-        (call->client == client || (!found && has_rate(call->client, rate)))) {
-      found = call;
-    }
-  }
-  if (found) {
-    fy_call_ref(found);
-  }
-  pthread_mutex_unlock(&list_lock);
-  return found;
-}
-
-void fy_listeners_cut(const freddy_inbox *inbox) {
-  pthread_mutex_lock(&list_lock);
-  for (struct freddy_call *call = first; call; call = call->listener->next) {
-    if (call->inbox == inbox) {
-      fy_permits_drop(call);
-    }
+    look(call, context);
   }
   pthread_mutex_unlock(&list_lock);
 }

@@ -63,13 +63,9 @@ int fy_listener_answer(struct freddy_call *call, uint32_t question,
 /* End all those of a client that closes. */
 void fy_listeners_close(freddy_client *client);
 
-/* A new reference to one that has permits for `rate`: the client's own, or
- * else that of another client which goes by it; NULL: none. */
-struct freddy_call *fy_listeners_with_permits(const freddy_client *client,
-                                              const struct fy_rate *rate);
-
-/* The inbox is closed: those that report to it answer nothing more. */
-void fy_listeners_cut(const freddy_inbox *inbox);
+/* Show each to `look`, under the list's lock. Any thread. */
+void fy_listeners_each(void (*look)(struct freddy_call *call, void *context),
+                       void *context);
 
 /* How many hear of `credential`. Any thread, as the next. */
 int fy_listeners_count(struct fy_credential *credential);

@@ -21,6 +21,9 @@ int fy_permits_ask(freddy_client *client, struct fy_rate *rate,
 /* The listener answers no more. Any thread. */
 void fy_permits_drop(struct freddy_call *call);
 
+/* So do those that report to it: it is closed. */
+void fy_permits_cut(freddy_inbox *inbox);
+
 /* The host's side; the caller of the first holds the inbox's lock. */
 void fy_permits_next_event(struct freddy_call *call, freddy_event *event);
 int fy_permits_answer(struct freddy_call *call, uint32_t question,

@@ -363,7 +363,7 @@ void fy_rate_ask(struct fy_rate *rate, freddy_client *client, uint32_t count,
   struct fy_limit_plan plan;
 
   pthread_mutex_lock(&rate->lock);
-  lease->asked = 1;
+  fy_lease_ask(lease, now);
   count = lease->alone || !count ? 1 : count;
   count += lease->debt < FY_MAX_QUEUE ? lease->debt : FY_MAX_QUEUE;
   plan = rate->limiter.plan;

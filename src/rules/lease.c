@@ -3,6 +3,7 @@
 
 static const fy_time MINUTE = 60 * FY_SECOND;
 static const fy_time RETRY = 5 * FY_SECOND;
+static const fy_time PATIENCE = 2 * FY_SECOND;
 /* No store is asked more often, whatever it says. */
 static const fy_time LEAST = FY_MILLISECOND;
 /* A day's limit ends with an hour. */
@@ -32,16 +33,25 @@ static void drop_stale(struct fy_lease *lease, fy_time now) {
 }
 
 fy_time fy_lease_next(struct fy_lease *lease, fy_time now) {
+  fy_time at;
+
   drop_stale(lease, now);
   if (lease->left) {
     return later(good_from(lease), now);
   }
-  return !lease->asked && lease->ask_at > now ? lease->ask_at : FY_NEVER;
+  at = lease->asked ? lease->asked_at + PATIENCE : lease->ask_at;
+  return at > now ? at : FY_NEVER;
 }
 
 int fy_lease_wants(struct fy_lease *lease, fy_time now) {
   drop_stale(lease, now);
-  return !lease->left && !lease->asked && lease->ask_at <= now;
+  return !lease->left && lease->ask_at <= now &&
+         (!lease->asked || now - lease->asked_at >= PATIENCE);
+}
+
+void fy_lease_ask(struct fy_lease *lease, fy_time now) {
+  lease->asked = 1;
+  lease->asked_at = now;
 }
 
 int64_t fy_lease_ready(struct fy_lease *lease, fy_time now) {

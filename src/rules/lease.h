@@ -23,8 +23,9 @@ struct fy_lease {
   fy_time at;     /* when the next of them may be used, also before `since` */
   fy_time step;   /* from one to the next */
   fy_time ask_at; /* the store is not asked before */
-  int asked;      /* 1: it is being asked */
-  int alone;      /* 1: it could not be reached */
+  int asked;      /* 1: it is being asked, */
+  fy_time asked_at; /* since then */
+  int alone;        /* 1: it could not be reached */
 
   fy_time told_at; /* what the store told of the plan; 0: nothing yet */
   int64_t room, today;
@@ -40,12 +41,15 @@ struct fy_permits {
   int64_t today; /* of all, in the last 24 hours */
 };
 
-/* When the next request may leave: `now`, or later; FY_NEVER: not before the
- * store has answered. */
+/* When the next request may leave, or another host is to be asked: `now`, or
+ * later; FY_NEVER: that is not known before the store is asked. */
 fy_time fy_lease_next(struct fy_lease *lease, fy_time now);
 
-/* 1 when the store is to be asked, if somebody waits. */
+/* 1 when the store is to be asked, if somebody waits: also when no answer has
+ * come for long, since a host may be busy with other things. */
 int fy_lease_wants(struct fy_lease *lease, fy_time now);
+
+void fy_lease_ask(struct fy_lease *lease, fy_time now);
 
 /* How many may leave at once with what is in hand. */
 int64_t fy_lease_ready(struct fy_lease *lease, fy_time now);
