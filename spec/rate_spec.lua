@@ -583,7 +583,8 @@ describe("client:stats", function()
       { stream = true }))
     local size = #assert(download:read())
     download:cancel()
-    helper.eventually(function() return client:stats().bytes_received >= size end)
+    local function got() return client:stats().bytes_received >= size end
+    helper.eventually(got)
     local _, err = client:post(helper.hostile "never",
       { body = ("x"):rep(100000), timeout = { first_byte = 0.2 } })
     assert.equal("first_byte", err.reason)
