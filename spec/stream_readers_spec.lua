@@ -68,6 +68,31 @@ describe("a reader whose wait was interrupted", function()
   end)
 end)
 
+describe("an answer's stream", function()
+  it("has what is known of its call, more at the end", function()
+    local stream = numbered(3)
+    assert.equal(1, stream.attempts)
+    assert.is_nil(stream.timing)
+    freddy.assert(stream:finish())
+    assert.is_table(stream.timing)
+    assert.equal("number", type(stream.received))
+    assert.equal(1, stream.attempts)
+  end)
+
+  it("tells the request's id in what ends it", function()
+    respond { events = {
+      { data = { event = "response.created", thread_id = "thrd_1" } },
+      { data = "{\"event\":\"response.content_delta\",\"delta\":\"x" },
+    } }
+    local stream = freddy.assert(ask(make()))
+    local _, err = stream:finish()
+    assert.equal("bad_json", err.reason)
+    assert.equal(stream.request_id, err.request_id)
+    assert.equal(1, err.attempts)
+    assert.is_nil(err.hint:find("err.response", 1, true))
+  end)
+end)
+
 describe("two readers of one stream", function()
   it("keep the answer in its order", function()
     local stream, text = numbered(300)

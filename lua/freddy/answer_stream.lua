@@ -19,6 +19,12 @@ local answer_stream = {}
 ---@field status integer
 ---@field headers freddy.Headers
 ---@field request_id? string
+---@field url string
+---@field http_version integer
+---@field attempts integer
+---@field timing? freddy.Timing when it has ended, as `received`, `reused`
+---@field received? integer bytes on the wire
+---@field reused? boolean
 ---@field thread_id? string once the server has told
 ---@field package inner? freddy.Stream nil: it came as one JSON body
 ---@field package answer? freddy.Answer once it is whole
@@ -65,13 +71,23 @@ local function stop(self, err)
   return nil, why
 end
 
+-- What is known of the call, more at its end.
+local FACTS = { "timing", "received", "attempts", "reused" }
+
+local function note_facts(self, from)
+  for _, name in ipairs(FACTS) do
+    self[name] = from[name]
+  end
+end
+
 local function server_failed(self, event)
   return errors.from_event(event, self.inner, self.redact, self.request,
     self.credential())
 end
 
 local function was_cancelled(self)
-  local fields = { sent = true, status = self.status }
+  local fields = { sent = true, status = self.status,
+    attempts = self.attempts, request_id = self.request_id }
   if self.cancels == 0 then
     fields.reason = "by_server"
   end
@@ -81,6 +97,8 @@ end
 local function unreadable(self, event)
   return errors.new("protocol", {
     reason = "bad_json", sent = true, status = self.status,
+    attempts = self.attempts, request_id = self.request_id,
+    hint = "err.partial is what had come; a proxy may have changed the rest",
     message = ("the data of an event %s is no JSON"):format(
       self.redact(event.event)),
   }, self.request)
@@ -111,7 +129,10 @@ local function next_event(self)
   local event, err = self.inner:next()
   if event then
     return take(self, event)
-  elseif err and self.inner.ended then
+  elseif self.inner.ended then
+    note_facts(self, self.inner)
+  end
+  if err and self.inner.ended then
     return fail(self, err)
   elseif err then -- only the task was cancelled: the stream goes on
     return nil, err
@@ -314,9 +335,11 @@ function answer_stream.new(client, got, about)
       return nil, answer_stream.failure(self.answer, failed, got, about)
     end
     self.whole, self.ended = self.answer.text, true
+    note_facts(self, got)
     self.thread_id = self.answer.thread_id
     return setmetatable(self, Stream)
   end
+  note_facts(self, got)
   self.inner = got
   self.assembler = answer.new(about.keep_events)
   local list = open[client] or setmetatable({}, { __mode = "k" })
