@@ -63,7 +63,7 @@ local answer = ask(client, {
 local results = {}
 for i, call in ipairs(answer.tool_calls) do
   results[i] = {
-    role = "tool", tool_call_id = call.id or call.call_id,
+    role = "tool", tool_call_id = call.call_id or call.id,
     content = run(call),
   }
   print(("%s: %s"):format((read(call)), results[i].content))
