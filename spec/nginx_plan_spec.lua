@@ -25,7 +25,8 @@ local INIT = [[
   }
 ]]
 
--- A request of few seconds: how it ended. And how the limit stands.
+-- A request of few seconds: how it ended. And how the limit stands. One whose
+-- time runs out when it has left arrives, and is not called "sent".
 local LOCATIONS = [[
   location = /one {
     content_by_lua_block {
@@ -118,7 +119,7 @@ describe("a plan of four workers", function()
     local ends = ask_all({ server }, 200)
     assert.equal(200, (ends["sent\n"] or 0) + (ends["total\n"] or 0))
     local times = arrivals()
-    assert.equal(ends["sent\n"], #times)
+    assert.truthy(#times >= ends["sent\n"])
     assert.truthy(#times >= SIZE)
     check_rate(times)
     assert.truthy(tonumber((server:get "/workers")) > 1)
@@ -128,7 +129,7 @@ describe("a plan of four workers", function()
   end)
 
   it("is asked for what is sent where nothing can wait", function()
-    local server = start 'freddy.store.shared_dict "freddy"'
+    local server = start('freddy.store.shared_dict "freddy"', nil, 1)
     finally(function()
       server:stop()
     end)
@@ -191,7 +192,7 @@ describe("two instances of nginx over one Redis", function()
     end)
     local ends = ask_all({ one, other }, 200)
     local times = arrivals()
-    assert.equal(ends["sent\n"], #times)
+    assert.truthy(#times >= ends["sent\n"])
     assert.truthy(#times >= SIZE)
     check_rate(times)
     assert.truthy((one:get "/shared"):find "^true", one:get "/shared")
@@ -203,7 +204,8 @@ describe("two instances of nginx over one Redis", function()
     ends = ask_all({ alone }, 40)
     assert.truthy(ends["sent\n"] >= SIZE) -- its own plan lets them go
     assert.truthy(ends["sent\n"] < 40)    -- and no more than that
-    assert.equal(before + ends["sent\n"], #arrivals())
+    assert.truthy(#arrivals() - before >= ends["sent\n"])
+    assert.truthy(#arrivals() - before < 40)
     assert.truthy((alone:get "/shared"):find "^false")
     local log = alone:stop()
     assert.equal(1, lines(log, "this process goes on alone"), log)
