@@ -19,7 +19,7 @@ local function numbered(count)
   for i = 1, count do
     pieces[i] = i .. " "
   end
-  respond { pieces = pieces, ms = 0 }
+  respond { pieces = pieces, ms = 0, times = 1 }
   local stream = freddy.assert(ask(make()))
   freddy.assert(stream:next())
   return stream, table.concat(pieces)
@@ -111,6 +111,33 @@ describe("two readers of one stream", function()
     end
     assert.equal(text, freddy.assert(stream:finish()).text)
     assert.equal(text, table.concat(seen))
+  end)
+
+  it("never leave one of them waiting for ever", function()
+    local pieces, seen = {}, {}
+    for i = 1, 100 do
+      pieces[i] = i .. " "
+    end
+    local busy = numbered(20000) -- its reader gives way, and is ready again
+    respond { pieces = pieces, ms = 1 }
+    local stream = freddy.assert(ask(make()))
+    local function reader()
+      local ok, piece = true, ""
+      while not ok or piece do
+        ok, piece = freddy.pcall(stream.read, stream)
+        if ok then
+          seen[#seen + 1] = piece
+        else -- the other one waits for it
+          busy:read()
+        end
+      end
+      return "ended"
+    end
+    local tasks = { freddy.spawn(reader), freddy.spawn(reader) }
+    for _, task in ipairs(tasks) do
+      assert.equal("ended", task:wait(20))
+    end
+    assert.equal(table.concat(pieces), table.concat(seen))
   end)
 
   it("see no event behind a cancel", function()

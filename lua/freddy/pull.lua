@@ -13,13 +13,12 @@ local scheduler = require "freddy.scheduler"
 
 local pull = {}
 
---- Wake the reader of an entry: something has come, or it has ended.
+--- Wake the reader of an entry: something has come, or it has ended. It stays
+--- the reader until it runs: who has its turn before takes nothing of it.
 ---@param entry table
 function pull.wake(entry)
-  local waiter = entry.waiter
-  if waiter then
-    entry.waiter = nil
-    scheduler.complete(waiter)
+  if entry.waiter then
+    scheduler.complete(entry.waiter)
   end
 end
 
@@ -107,6 +106,7 @@ local function next_piece(self, who)
         attempts = self.attempts,
       }, entry)
     end
+    refuse_second(entry, who) -- in nginx one may have come between
     piece = not self.ended and self:take()
   end
   return piece
