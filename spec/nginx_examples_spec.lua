@@ -138,6 +138,6 @@ describe("docs/nginx.md", function()
   end
 
   it("has some", function()
-    assert.equal(2, count)
+    assert.equal(3, count)
   end)
 end)
