@@ -187,8 +187,12 @@ describe("two instances of nginx over one Redis", function()
     end
     local store = ("freddy.store.redis { port = %d }"):format(port)
     local one, other = start(store), start(store)
+    local running = { one, other }
     finally(function()
       redis_util.stop(pid, port)
+      for _, server in ipairs(running) do
+        server:stop()
+      end
     end)
     local ends = ask_all({ one, other }, 200)
     local times = arrivals()
@@ -200,6 +204,7 @@ describe("two instances of nginx over one Redis", function()
     other:stop()
     one:stop()
     local alone = start(store, nil, 1)
+    running = { alone }
     local before = #arrivals()
     ends = ask_all({ alone }, 40)
     assert.truthy(ends["sent\n"] >= SIZE) -- its own plan lets them go
@@ -207,6 +212,7 @@ describe("two instances of nginx over one Redis", function()
     assert.truthy(#arrivals() - before >= ends["sent\n"])
     assert.truthy(#arrivals() - before < 40)
     assert.truthy((alone:get "/shared"):find "^false")
+    running = {}
     local log = alone:stop()
     assert.equal(1, lines(log, "this process goes on alone"), log)
   end)

@@ -20,8 +20,9 @@ bucket.LATE = 1
 --- How long a state matters, in seconds: two hours more than a day.
 bucket.KEEP = 26 * 3600
 
-bucket.source = [[
-local LATE, AHEAD, HOUR, HOURS, ROUNDING = 1, 0.1, 3600, 25, 1e-5
+bucket.source = "local LATE = " .. bucket.LATE .. [[
+
+local AHEAD, HOUR, HOURS, ROUNDING = 0.1, 3600, 25, 1e-5
 
 local function read(state, hour)
   local text, sent, today, oldest = state or "", {}, 0, nil

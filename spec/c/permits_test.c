@@ -220,58 +220,63 @@ static void forgets(void) {
   rig_close(&rig);
 }
 
-/* One whose inbox is gone, in the middle of a question or before, is no one.
- */
-static void hears_no_more(void) {
+/* Another host, with a client that shares the limit. */
+struct other_host {
+  freddy_client *client;
+  freddy_inbox *inbox;
+  freddy_call *listener;
+};
+
+static freddy_call *begin_two(struct other_host *other) {
   freddy_listener how = {.permits = 1, .user = &users[1]};
-  freddy_client *second;
-  freddy_inbox *inbox = NULL;
-  freddy_call *listener, *deaf = NULL, *call;
-  freddy_event event;
-  uint32_t question;
+  freddy_call *listener;
 
   begin();
-  second = rig_client(rig.server->port, &shared);
+  other->client = rig_client(rig.server->port, &shared);
   listener = listen_to(rig.client, &users[0]);
   finish_first(listener);
-  CHECK_INT(freddy_inbox_new(&inbox, NULL), FREDDY_OK);
-  CHECK_INT(freddy_listen(second, inbox, &how, &deaf, NULL), FREDDY_OK);
-  call = start(second);
-  CHECK(rig_event(inbox, &event));
-  CHECK_INT(event.type, FREDDY_NEED_PERMITS);
-  freddy_inbox_free(inbox);
+  CHECK_INT(freddy_inbox_new(&other->inbox, NULL), FREDDY_OK);
+  CHECK_INT(
+      freddy_listen(other->client, other->inbox, &how, &other->listener, NULL),
+      FREDDY_OK);
+  return listener;
+}
+
+/* Its call has to be answered by the first host. */
+static void end_two(struct other_host *other, freddy_call *listener,
+                    freddy_call *call) {
+  uint32_t question;
+
   asked(&users[0], &question);
   give(listener, question, 1, 0);
   finish(call, "ok", "");
-  freddy_call_free(deaf);
+  freddy_call_free(other->listener);
   freddy_call_free(listener);
-  freddy_client_free(second);
+  freddy_inbox_free(other->inbox);
+  freddy_client_free(other->client);
   rig_close(&rig);
 }
 
-/* A host that does not look, while another one does. */
-static void asks_who_is_there(void) {
-  freddy_listener how = {.permits = 1};
-  freddy_client *second;
-  freddy_inbox *inbox = NULL;
-  freddy_call *listener, *busy = NULL, *call;
-  uint32_t question;
+/* One whose inbox is gone in the middle of a question is no one. */
+static void hears_no_more(void) {
+  struct other_host other = {0};
+  freddy_call *listener = begin_two(&other);
+  freddy_call *call = start(other.client);
+  freddy_event event;
 
-  begin();
-  second = rig_client(rig.server->port, &shared);
-  listener = listen_to(rig.client, &users[0]);
-  finish_first(listener);
-  CHECK_INT(freddy_inbox_new(&inbox, NULL), FREDDY_OK);
-  CHECK_INT(freddy_listen(second, inbox, &how, &busy, NULL), FREDDY_OK);
-  call = start(second);
-  asked(&users[0], &question); /* two seconds later */
-  give(listener, question, 1, 0);
-  finish(call, "ok", "");
-  freddy_call_free(busy);
-  freddy_call_free(listener);
-  freddy_inbox_free(inbox);
-  freddy_client_free(second);
-  rig_close(&rig);
+  CHECK(rig_event(other.inbox, &event));
+  CHECK_INT(event.type, FREDDY_NEED_PERMITS);
+  freddy_inbox_free(other.inbox);
+  other.inbox = NULL;
+  end_two(&other, listener, call);
+}
+
+/* A host that does not look for two seconds, while another one does. */
+static void asks_who_is_there(void) {
+  struct other_host other = {0};
+  freddy_call *listener = begin_two(&other);
+
+  end_two(&other, listener, start(other.client));
 }
 
 static void child_is_asked_itself(void) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A flag that threads can sleep on until it is up. Whoever raises it says by
- * himself when the sleepers are to look, so that he may do so once he holds
- * no lock. On Linux a futex: a condition variable would hand its lock to the
- * one it wakes, who then pays a system call more to let it go. */
+/* A flag that threads can sleep on until it is up. To raise it wakes nobody:
+ * that is a call of its own, to be made once no lock is held. On Linux a
+ * futex: a condition variable would hand its lock to the one it wakes, which
+ * costs that thread a system call more. */
 #ifndef FY_BASE_FLAG_H
 #define FY_BASE_FLAG_H
 

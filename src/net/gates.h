@@ -31,9 +31,8 @@ struct fy_gate {
   struct fy_gate *next;
   struct fy_lane *turn; /* whose it is; NULL: there is none */
   uint32_t in_flight[FY_GATE_KINDS];
-  uint32_t
-      places[FY_GATE_KINDS]; /* the most that a client who uses it may take */
-  int http2;                 /* 1: by the last answer */
+  uint32_t places[FY_GATE_KINDS]; /* as the client has who may take most */
+  int http2;                      /* 1: by the last answer */
   size_t size;
   char origin[];
 };

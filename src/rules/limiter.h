@@ -41,8 +41,7 @@ struct fy_limit_mark {
  * it is full. */
 struct fy_limiter {
   struct fy_limit_plan plan;
-  uint64_t
-      store; /* by which a plan is shared; 0: it is this process's alone */
+  uint64_t store; /* that shares a plan; 0: it is this process's own */
   fy_time full_at;
   uint32_t hours[FY_LIMIT_SLOTS]; /* sent, by hour */
   int64_t hour;                   /* the latest of them */
