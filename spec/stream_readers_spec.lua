@@ -113,6 +113,29 @@ describe("two readers of one stream", function()
     assert.equal(text, table.concat(seen))
   end)
 
+  it("lose nothing when one gives way to the other", function()
+    local stream, text = numbered(5000) -- far more than a turn's events
+    local seen = {}
+    local function reader()
+      local ok, piece = true, ""
+      while not ok or piece do
+        ok, piece = freddy.pcall(stream.read, stream)
+        if ok then
+          seen[#seen + 1] = piece
+        else -- the other one waits for it
+          freddy.sleep(0)
+        end
+      end
+      return "ended"
+    end
+    local tasks = { freddy.spawn(reader), freddy.spawn(reader) }
+    for _, task in ipairs(tasks) do
+      assert.equal("ended", task:wait(20))
+    end
+    assert.equal(text, freddy.assert(stream:finish()).text)
+    assert.equal(text, table.concat(seen))
+  end)
+
   it("never leave one of them waiting for ever", function()
     local pieces, seen = {}, {}
     for i = 1, 100 do

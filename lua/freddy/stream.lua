@@ -67,10 +67,24 @@ local Stream = { __name = "freddy.stream" }
 local methods = {}
 Stream.__index = methods
 
--- When that raises, for want of memory, the list has what it has got so far.
+local function from_list(self)
+  local list, at = self.list, self.at
+  local event = list[at]
+  if event then
+    list[at], self.at = nil, at + 1
+  end
+  return event
+end
+
+-- Another reader may have filled the list while this one gave way. When the
+-- core raises, for want of memory, the list has what it has got so far.
 local function take(self)
+  local event = from_list(self)
+  if event then
+    return event
+  end
   self.at = 1
-  local event = self.entry.call:events(self.list, self.class)
+  event = self.entry.call:events(self.list, self.class)
   self.list[1], self.at = nil, 2
   return event
 end
@@ -83,11 +97,8 @@ local function next_event(self, who)
   if self.list[self.at] then
     give_way()
   end
-  local list, at = self.list, self.at
-  local event = list[at]
+  local event = from_list(self)
   if event then
-    list[at] = nil
-    self.at = at + 1
     count_event()
     return event
   end
