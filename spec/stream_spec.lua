@@ -551,6 +551,17 @@ describe("whoever stops reading", function()
     assert.is_nil(err)
     assert.equal("[DONE]", list[#list].data)
   end)
+
+  it("is not while it works on what it has got", function()
+    local stream = freddy.assert(client:stream(sse { of = "g3", n = 300,
+      gate = "worker" }, { timeout = { event = 0.1 } }))
+    freddy.assert(stream:next())
+    freddy.sleep(0.4)
+    helper.hostile_release "worker"
+    local list, err = read_all(stream)
+    assert.is_nil(err)
+    assert.equal("[DONE]", list[#list].data)
+  end)
 end)
 
 describe("many streams", function()

@@ -243,6 +243,8 @@ typedef struct freddy_event {
   const char *id; /* the last one that the stream gave; NULL: none yet */
   size_t id_size;
   int64_t retry; /* milliseconds; -1: not given with this event */
+  /* From freddy_call_next: 1 when it has another one already. */
+  int more;
   /* Of a turn: `name` is what the data say, where they do; and */
   freddy_class turn_class;
   int tool; /* the call of a tool, from 0, of which it is a piece; -1 */
@@ -466,8 +468,8 @@ FREDDY_API void freddy_call_cancel(freddy_call *call);
  * server, and nothing else in the inbox. 1, and `event` is filled, its data
  * borrowed until the next freddy_call_next or freddy_call_free of this call.
  * Or 0 when there is nothing (more): then FREDDY_READY is in the inbox when
- * there is. What was there before FREDDY_DONE can be taken after it. Never
- * blocks. */
+ * there is, and timeouts.event counts from here on. What was there before
+ * FREDDY_DONE can be taken after it. Never blocks. */
 FREDDY_API int freddy_call_next(freddy_call *call, freddy_event *event);
 
 /* Answer a FREDDY_NEED_BODY. `data` is copied. size 0 with data not NULL is

@@ -191,6 +191,21 @@ static void test_fields(struct rig *rig) {
   UNIT_CASE("%s", "");
 }
 
+/* Who asks is taken to wait: so the last one says that it is. */
+static void test_more(struct rig *rig) {
+  freddy_request req = {.path = "/fields", .events = 1, .pull = 1};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_event event;
+
+  rig_done(rig->inbox, call);
+  for (int left = 2; left >= 0; left--) {
+    CHECK(freddy_call_next(call, &event));
+    CHECK_INT(event.more, left > 0);
+  }
+  CHECK(!freddy_call_next(call, &event));
+  freddy_call_free(call);
+}
+
 static void check_nth(const freddy_event *event, int n, int *wrong) {
   char text[64], id[32];
 
@@ -429,6 +444,7 @@ int main(void) {
 
   rig_open(&rig, serve);
   test_fields(&rig);
+  test_more(&rig);
   test_backpressure(&rig);
   test_large_event(&rig);
   test_what_is_none(&rig);

@@ -83,6 +83,13 @@ static void push_event(lua_State *L, const freddy_event *event) {
   lua_setmetatable(L, -2);
 }
 
+/* The next one is there; or, for the first, is to be told of: who has got some
+ * does not wait yet. */
+static int has_next(struct lcall *call, int count) {
+  return call->pending || ((count == 0 || call->event.more) &&
+                           freddy_call_next(call->handle, &call->event));
+}
+
 /* call, list, class: append what is there to the empty list, so that what a
  * raise interrupts has lost nothing. */
 static int fill(lua_State *L) {
@@ -91,8 +98,7 @@ static int fill(lua_State *L) {
   int count = 0;
 
   lua_pushnil(L);
-  while (count < MAX_EVENTS && bytes < MAX_BYTES &&
-         (call->pending || freddy_call_next(call->handle, &call->event))) {
+  while (count < MAX_EVENTS && bytes < MAX_BYTES && has_next(call, count)) {
     call->pending = 1;
     push_event(L, &call->event);
     lua_rawseti(L, LIST, ++count);

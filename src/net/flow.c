@@ -235,6 +235,7 @@ int fy_flow_pull(struct freddy_call *call, freddy_event *event) {
   found = flow->is_pulled && flow->first;
   if (found) {
     fy_flow_next(call, event, &flow->held, &resume);
+    event->more = flow->first != NULL;
   } else if (!flow->is_wanted) {
     flow->is_wanted = 1;
     wait_from_now(flow);
