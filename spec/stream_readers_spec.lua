@@ -3,6 +3,7 @@
 --- were interrupted, and where nothing can wait.
 
 local freddy = require "freddy"
+local helper = require "spec.helper"
 local util = require "spec.responses_util"
 
 local make, ask, respond = util.make, util.ask, util.respond
@@ -90,6 +91,61 @@ describe("an answer's stream", function()
     assert.equal(stream.request_id, err.request_id)
     assert.equal(1, err.attempts)
     assert.is_nil(err.hint:find("err.response", 1, true))
+  end)
+end)
+
+describe("a reader that could not wait", function()
+  -- As what was called: events are listed, so that nothing has to be waited
+  -- for.
+  local CALLS = {
+    { "stream:next", function(stream) stream:next() end },
+    { "stream:read", function(stream) stream:read() end },
+    { "stream:finish", function(stream) stream:finish() end },
+    { "stream:text", function(stream)
+      for _ in stream:text() do end
+    end },
+    { "stream:events", function(stream)
+      for _ in stream:events() do end
+    end },
+  }
+
+  it("gets none of an answer's events", function()
+    local stream, text = numbered(20)
+    freddy.use "loop"
+    for _, call in ipairs(CALLS) do
+      local message = helper.raises_here(call[2], "freddy%.spawn", stream)
+      assert.equal(call[1] .. ": ", message:sub(1, #call[1] + 2))
+    end
+    freddy.use "block"
+    assert.equal(text, freddy.assert(stream:finish()).text)
+  end)
+
+  it("gets none of any other stream's events", function()
+    local stream = freddy.assert(make():stream("/v1/events?count=20"))
+    freddy.assert(stream:next())
+    freddy.use "loop"
+    for _, call in ipairs(CALLS) do
+      if stream[call[1]:match ":(.*)"] then
+        local message = helper.raises_here(call[2], "freddy%.spawn", stream)
+        assert.equal(call[1] .. ": ", message:sub(1, #call[1] + 2))
+      end
+    end
+    freddy.use "block"
+    assert.is_true(stream:finish())
+  end)
+
+  it("for its task was cancelled, gets none either", function()
+    local stream, text = numbered(20)
+    local event, err
+    local task = freddy.spawn(function()
+      freddy.sleep(60)
+      event, err = stream:next()
+    end)
+    task:cancel()
+    task:wait(20)
+    assert.is_nil(event)
+    assert.equal("cancelled", err.kind)
+    assert.equal(text, freddy.assert(stream:finish()).text)
   end)
 end)
 

@@ -122,11 +122,11 @@ local function take(self, event)
 end
 
 -- The next event, and the piece of text in it; or nil, and why it ended early.
-local function next_event(self)
+local function next_event(self, who)
   if self.ended then
     return nil, self.err
   end
-  local event, err = self.inner:next()
+  local event, err = stream.next_event(self.inner, who)
   if event then
     return take(self, event)
   elseif self.inner.ended then
@@ -141,7 +141,7 @@ local function next_event(self)
   return nil
 end
 
-local function next_text(self)
+local function next_text(self, who)
   local whole = self.whole
   if whole then
     self.whole = nil
@@ -149,7 +149,7 @@ local function next_text(self)
   end
   local event, piece
   repeat
-    event, piece = next_event(self)
+    event, piece = next_event(self, who)
     if not event then
       return nil, piece
     end
@@ -158,11 +158,11 @@ local function next_text(self)
 end
 
 local function iterate_events(self)
-  return (next_event(self))
+  return (next_event(self, "stream:events"))
 end
 
 local function iterate_text(self)
-  return (next_text(self))
+  return (next_text(self, "stream:text"))
 end
 
 --- The next event; waits for it. Beside the fields of every event it has
@@ -173,7 +173,7 @@ end
 ---  had come. Every further call returns the same
 function methods:next()
   misuse.check_self(self, Stream, "stream:next")
-  local event, err = next_event(self)
+  local event, err = next_event(self, "stream:next")
   if event then
     return event
   end
@@ -185,7 +185,7 @@ end
 ---@return freddy.Error? err as stream:next
 function methods:read()
   misuse.check_self(self, Stream, "stream:read")
-  return next_text(self)
+  return next_text(self, "stream:read")
 end
 
 --- Iterate over the pieces of the text: `for text in stream:text() do`. The
@@ -218,7 +218,7 @@ function methods:finish()
   end
   local event, err
   repeat
-    event, err = next_event(self)
+    event, err = next_event(self, "stream:finish")
   until not event
   if err then
     return nil, err

@@ -13,6 +13,9 @@ local misuse = require "freddy.misuse"
 local WAIT = {}
 local REST = {} -- its function has returned, and it can run another one
 
+-- As locals: may_wait is asked before each event of a stream.
+local hooks, hosted_tasks = hosted.hooks, hosted.tasks
+local current_host = hosts.current
 local co_running, co_status = coroutine.running, coroutine.status
 local co_create, co_resume = coroutine.create, coroutine.resume
 
@@ -80,7 +83,7 @@ end
 ---@return table?
 function coroutines.task()
   local co = co_running()
-  return co and (by_co[co] or hosted.task(co))
+  return co and (by_co[co] or hosted_tasks[co])
 end
 
 --- The task that is running, a coroutine inside it included, or nil.
@@ -128,7 +131,7 @@ end
 ---@return freddy.Error? err cancelled, in a task that was cancelled
 function coroutines.may_wait(who)
   local co, is_main = co_running()
-  local hook = now.forbidden or co and hosted.hook(co)
+  local hook = now.forbidden or co and hooks[co]
   if hook then
     misuse.raise("%s: %s must not wait", who, hook)
   end
@@ -137,9 +140,12 @@ function coroutines.may_wait(who)
     if now.task and (not co or is_main) then
       now.task = nil -- left over from an interrupt: main is in no task
     end
-    local at_work = hosts.current()
-    task = co and hosted.task(co)
-    local blocked = hosts.blocked()
+    local at_work = current_host()
+    task = co and hosted_tasks[co]
+    local blocked = at_work.blocked
+    if blocked and type(blocked) == "function" then
+      blocked = blocked()
+    end
     if at_work.yields and not blocked and not task then
       return true -- in none of our tasks, whatever runs it
     end

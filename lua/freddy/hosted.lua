@@ -1,14 +1,18 @@
 -- SPDX-License-Identifier: MIT
 --- Tasks and hooks in coroutines of the host's own (nginx: light threads),
 --- where what waits inside of them is the host's business.
-local hosted = {}
+local hosted = {
+  --- Coroutine -> its task, and -> the name of the function that runs in it
+  --- and must not wait. The host may end a coroutine without a word: nothing
+  --- here keeps one.
+  tasks = setmetatable({}, { __mode = "kv" }),
+  hooks = setmetatable({}, { __mode = "k" }),
+}
 
 local unpack = rawget(table, "unpack") or rawget(_G, "unpack")
 local co_running = coroutine.running
 
--- The host may end a coroutine without a word: nothing here keeps one.
-local tasks = setmetatable({}, { __mode = "kv" }) -- coroutine -> its task
-local hooks = setmetatable({}, { __mode = "k" })  -- and what must not wait
+local tasks, hooks = hosted.tasks, hosted.hooks
 
 local function with_trace(cause)
   return { cause = cause, trace = debug.traceback("", 2) }
@@ -49,20 +53,6 @@ function hosted.run(task, fn, ...)
   task.co = co_running()
   tasks[task.co] = task
   finish(task, call(fn, ...))
-end
-
---- The task of a coroutine.
----@param co thread
----@return table?
-function hosted.task(co)
-  return tasks[co]
-end
-
---- The name of the function that runs in a coroutine and must not wait.
----@param co thread
----@return string?
-function hosted.hook(co)
-  return hooks[co]
 end
 
 --- Run `fn`, which must not wait, in the coroutine that runs. Others may run

@@ -41,14 +41,4 @@ function hosts.have_tasks()
   return hosts.current().start ~= nil
 end
 
---- Why nothing can wait here outside a task's own coroutine, or nil.
----@return string?
-function hosts.blocked()
-  local blocked = hosts.current().blocked
-  if type(blocked) == "function" then
-    return blocked()
-  end
-  return blocked
-end
-
 return hosts

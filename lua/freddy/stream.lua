@@ -90,11 +90,17 @@ local function take(self)
 end
 
 local count_event, give_way = scheduler.count_event, scheduler.give_way
+local may_wait = scheduler.may_wait
 
--- Nobody gets a turn between taking an event and returning it: what another
--- reader takes meanwhile would overtake it.
+-- Raises, too, where nothing can wait, whether an event is there or not.
+-- Nobody gets a turn between taking one and returning it: what another reader
+-- takes meanwhile would overtake it.
 local function next_event(self, who)
   if self.list[self.at] then
+    local ok, err = may_wait(who)
+    if not ok then
+      return nil, err
+    end
     give_way()
   end
   local event = from_list(self)
@@ -104,6 +110,13 @@ local function next_event(self, who)
   end
   return pull.read(self, who)
 end
+
+--- What stream:next does, for others that have a stream within.
+---@param self freddy.Stream
+---@param who string the function, for messages
+---@return freddy.Event? event
+---@return freddy.Error? err
+stream.next_event = next_event
 
 local function iterate(self)
   return (next_event(self, "stream:events"))
