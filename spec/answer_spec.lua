@@ -173,6 +173,18 @@ describe("an answer is put together from events:", function()
     assert.equal("Hi there.", got.text)
   end)
 
+  it("text that begins anew", function()
+    for _, name in ipairs { "response.content_delta",
+        "response.output_text.delta" } do
+      local anew = event(name, { delta = "Hi there" })
+      anew.whole = true
+      local got, pieces = assemble { event(name, { delta = "Hi" }), anew,
+        event(name, { delta = "." }) }
+      assert.same({ "Hi", " there", "." }, pieces)
+      assert.equal("Hi there.", got.text)
+    end
+  end)
+
   it("another text at the end wins", function()
     local got, pieces = assemble {
       event("response.content_delta", { delta = "Hi" }),

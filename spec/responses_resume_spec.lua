@@ -135,6 +135,18 @@ describe("a broken stream", function()
     assert.equal(util.TEXT, got.answer.text)
   end)
 
+  it("takes a text that is made up for what it is, with and without ids",
+    function()
+      for _, ids in ipairs { true, false } do
+        respond { cut = { events = 4 }, gone = "text", ids = ids }
+        local stream = freddy.assert(util.ask(make()))
+        local text, err = util.read(stream)
+        assert.is_nil(err)
+        assert.equal(util.TEXT, text)
+        assert.equal(util.TEXT, freddy.assert(stream:finish()).text)
+      end
+    end)
+
   it("is cut, with the reason, when it cannot be resumed", function()
     for _, status in ipairs { 404, 403, 410 } do
       helper.reset()

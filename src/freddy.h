@@ -247,7 +247,9 @@ typedef struct freddy_event {
   int more;
   /* Of a turn: `name` is what the data say, where they do; and */
   freddy_class turn_class;
-  int tool; /* the call of a tool, from 0, of which it is a piece; -1 */
+  int tool;  /* the call of a tool, from 0, of which it is a piece; -1 */
+  int whole; /* 1: its text begins where the answer does: what has come of it
+                is told once more */
   /* FREDDY_NEED_BODY: the id to answer, how many bytes at most, and which of
    * the request's parts is asked (0: the body_reader). */
   uint32_t question;

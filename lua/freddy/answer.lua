@@ -225,14 +225,16 @@ handlers["response.created"] = function(self, data)
   self.response_id = text_of(data.id) or self.response_id
 end
 
-handlers["response.content_delta"] = function(self, data)
+handlers["response.content_delta"] = function(self, data, event)
+  local add = event.whole and add_whole or add_text
   self.streams_text = true
-  return add_text(self, data.delta)
+  return add(self, data.delta)
 end
 
-handlers["response.output_text.delta"] = function(self, data)
+handlers["response.output_text.delta"] = function(self, data, event)
+  local add = event.whole and add_whole or add_text
   self.streams_text = true
-  return add_text(self, text_of(data.delta) or data.response)
+  return add(self, text_of(data.delta) or data.response)
 end
 
 -- Of one item; there may be several.

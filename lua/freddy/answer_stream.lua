@@ -167,7 +167,8 @@ end
 
 --- The next event; waits for it. Beside the fields of every event it has
 --- `class`: "content", "note" (how it stands, and all that are not known),
---- "quiet" (heartbeats) or "terminal".
+--- "quiet" (heartbeats) or "terminal"; and `whole`, true on a piece of text
+--- that begins where the answer does: what had come is told once more.
 ---@return freddy.Event? event nil at the end
 ---@return freddy.Error? err why there is no answer; `err.partial` is what
 ---  had come. Every further call returns the same

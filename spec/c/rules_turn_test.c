@@ -25,7 +25,7 @@ static void trace_event(struct fy_buf *out, const struct fy_turn_event *seen) {
   if (seen->tool >= 0) {
     rc += fy_buf_addf(out, "#%d", seen->tool);
   }
-  rc += fy_buf_addf(out, "%s;", steps[seen->step]);
+  rc += fy_buf_addf(out, "%s%s;", seen->whole ? "+" : "", steps[seen->step]);
   CHECK_INT(rc, FREDDY_OK);
 }
 

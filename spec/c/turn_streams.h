@@ -3,7 +3,8 @@
  * several, and what is to be made of them: for each event its name, a letter
  * for its class (n note, c content, q quiet, t terminal, e error), the status
  * of an error, "#" and the call that it is a piece of, and what is done: ""
- * given, "-" skipped, "." done, "!" failed, "?" refused. Then how it ends. */
+ * given, "+" given as text from its start, "-" skipped, "." done, "!" failed,
+ * "?" refused. Then how it ends. */
 #ifndef FY_TURN_STREAMS_H
 #define FY_TURN_STREAMS_H
 
@@ -27,6 +28,9 @@ struct turn_stream {
   "{\"event\":\"response.created\",\"status\":\"in_progress\",\"thread_id\":" \
   "\"thrd_9\"}"
 #define G3_DELTA "{\"event\":\"response.content_delta\",\"delta\":\"Air \"}"
+#define G3_RETOLD                                                           \
+  "{\"event\":\"response.content_delta\",\"delta\":\"Air is \",\"source\":" \
+  "\"replay\"}"
 #define G3_BEAT "{\"event\":\"response.heartbeat\"}"
 #define G3_COMPLETED                                                          \
   "{\"event\":\"response.completed\",\"status\":\"completed\",\"thread_id\":" \
@@ -41,6 +45,7 @@ struct turn_stream {
 #define T_PROCESSING "response.processing n;"
 #define T_CREATED "response.created n;"
 #define T_DELTA "response.content_delta c;"
+#define T_RETOLD "response.content_delta c+;"
 #define T_COMPLETED "response.completed t;"
 #define T_BEAT "response.heartbeat q;"
 #define T_DONE "message t.;"
@@ -208,6 +213,29 @@ static const struct turn_stream turn_streams[] = {
      T_CREATED T_DELTA T_DELTA
      "resume /thrd_9/stream?last_event_id=2;response.content_delta c-;"
      "response.content_delta c-;" T_DELTA T_DELTA T_DONE "good"},
+    {"those without an id behind the last one that has come",
+     NULL,
+     {ID("1", G3_CREATED) ID("2", G3_DELTA) FRAME(G3_DELTA),
+      FRAME(G3_DELTA) ID("3", G3_DELTA) FRAME(G3_DELTA) DONE},
+     T_CREATED T_DELTA T_DELTA
+     "resume /thrd_9/stream?last_event_id=2;response.content_delta c-;" T_DELTA
+         T_DELTA T_DONE "good"},
+    {"more of those than had come",
+     NULL,
+     {ID("1", G3_CREATED) ID("2", G3_DELTA) FRAME(G3_DELTA),
+      ID("2", G3_DELTA) FRAME(G3_BEAT) FRAME(G3_DELTA) FRAME(G3_DELTA)
+          ID("3", G3_DELTA) DONE},
+     T_CREATED T_DELTA T_DELTA
+     "resume /thrd_9/stream?last_event_id=2;response.content_delta c-;" T_BEAT
+     "response.content_delta c-;" T_DELTA T_DELTA T_DONE "good"},
+    {"those, twice",
+     NULL,
+     {ID("1", G3_CREATED) FRAME(G3_DELTA), FRAME(G3_DELTA) FRAME(G3_DELTA),
+      FRAME(G3_DELTA) FRAME(G3_DELTA) FRAME(G3_DELTA) ID("2", G3_COMPLETED)},
+     T_CREATED T_DELTA
+     "resume /thrd_9/stream?last_event_id=1;response.content_delta c-;" T_DELTA
+     "resume /thrd_9/stream?last_event_id=1;response.content_delta c-;"
+     "response.content_delta c-;" T_DELTA T_COMPLETED "good"},
     {"by position: without ids all comes again",
      NULL,
      {FRAME(G3_CREATED) FRAME(G3_BEAT) FRAME(G3_DELTA),
@@ -243,6 +271,44 @@ static const struct turn_stream turn_streams[] = {
      NULL,
      {FRAME(G3_CREATED) FRAME(G3_DELTA), FRAME(G3_COMPLETED)},
      T_CREATED T_DELTA "resume /thrd_9/stream;" T_COMPLETED "good"},
+    {"a text that is made up",
+     NULL,
+     {ID("1", G3_CREATED) ID("2", G3_DELTA),
+      FRAME(G3_RETOLD) FRAME(G3_COMPLETED) DONE},
+     T_CREATED T_DELTA
+     "resume /thrd_9/stream?last_event_id=2;" T_RETOLD T_COMPLETED T_DONE
+     "good"},
+    {"a text that is made up, without ids",
+     NULL,
+     {FRAME(G3_CREATED) FRAME(G3_DELTA), FRAME(G3_RETOLD) FRAME(G3_COMPLETED)},
+     T_CREATED T_DELTA "resume /thrd_9/stream;" T_RETOLD T_COMPLETED "good"},
+    {"a text that is made up, without ids, in its place",
+     NULL,
+     {FRAME(G3_CREATED) FRAME(G3_DELTA) FRAME(G3_BEAT),
+      FRAME(G3_CREATED) FRAME(G3_RETOLD) FRAME(G3_COMPLETED)},
+     T_CREATED T_DELTA T_BEAT
+     "resume /thrd_9/stream;response.created n-;" T_RETOLD T_COMPLETED "good"},
+    {"a text that is made up where there was none",
+     NULL,
+     {FRAME(G3_PROCESSING) FRAME(G3_CREATED),
+      FRAME(G3_RETOLD) FRAME(G3_COMPLETED)},
+     T_PROCESSING T_CREATED "resume /thrd_9/stream;" T_RETOLD T_COMPLETED
+                            "good"},
+    {"only the first text of a connection is made up",
+     NULL,
+     {FRAME(G3_CREATED) FRAME(G3_DELTA),
+      FRAME(G3_CREATED) FRAME(G3_DELTA) FRAME(G3_RETOLD) DONE},
+     T_CREATED T_DELTA
+     "resume /thrd_9/stream;response.created n-;response.content_delta "
+     "c-;" T_DELTA T_DONE "good"},
+    {"what is live, or of a stream where texts have no ids, is not made up",
+     NULL,
+     {ID("1", G3_CREATED) ID("2", G3_DELTA), FRAME(G3_DELTA),
+      FRAME(G3_DELTA) FRAME(G3_RETOLD) DONE},
+     T_CREATED T_DELTA
+     "resume /thrd_9/stream?last_event_id=2;" T_DELTA
+     "resume /thrd_9/stream?last_event_id=2;response.content_delta "
+     "c-;" T_DELTA T_DONE "good"},
     {"broken behind the terminal event",
      NULL,
      {ID("1", G3_CREATED) ID("2", G3_COMPLETED) "data: [DO"},

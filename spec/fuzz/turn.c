@@ -88,6 +88,8 @@ static void check_event(const struct fy_turn *turn,
   MUST(seen->step != FY_TURN_REFUSE || seen->status == 401);
   MUST(!seen->status || (seen->status >= 400 && seen->status <= 599));
   MUST(seen->tool >= -1 && seen->tool < FY_MAX_TOOL_CALLS);
+  MUST(!seen->whole ||
+       (turn->resumed && seen->class == FY_TURN_CONTENT && !seen->step));
   MUST(seen->tool < 0 || (size_t)seen->tool < turn->tool_count);
 }
 

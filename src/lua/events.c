@@ -44,6 +44,10 @@ static void push_class(lua_State *L, const freddy_event *event) {
     lua_pushinteger(L, event->tool + 1);
     lua_setfield(L, -2, "tool");
   }
+  if (event->whole) {
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "whole");
+  }
 }
 
 /* Whether slot LAST_ID has the event's id already: mostly it stays. */

@@ -21,6 +21,7 @@ struct record {
   freddy_class class;
   int status;
   int tool;
+  int whole;
 };
 
 /* What of a turn's event concerns the host. */
@@ -97,6 +98,7 @@ int fy_batch_add(struct fy_batch *batch, const struct fy_sse_event *event,
   record->class = class_of(turn);
   record->status = turn ? turn->status : 0;
   record->tool = turn ? turn->tool : -1;
+  record->whole = turn && turn->whole;
   at = put((char *)(record + 1), event->event, event->event_size);
   at = put(at, event->data, event->data_size);
   if (with_id) {
@@ -130,6 +132,7 @@ size_t fy_batch_read(const struct fy_chunk *chunk, size_t at,
   event->turn_class = record->class;
   event->status = record->status;
   event->tool = record->tool;
+  event->whole = record->whole;
   return record->size;
 }
 

@@ -82,6 +82,9 @@ static struct fy_span name_of(struct fy_turn *turn,
                   : (struct fy_span){.data = turn->name, .size = (size_t)size};
 }
 
+/* What is looked for in the data of an event. */
+enum { EVENT, THREAD, THREAD_OLD, DELTA, SOURCE, MEMBERS };
+
 /* --- Where it stands ---------------------------------------------------- */
 
 int fy_turn_init(struct fy_turn *turn, const char *thread, size_t size) {
@@ -125,18 +128,7 @@ static int64_t number_of(const struct fy_sse_event *event) {
   return event->own_id && event->id_size ? fy_member_number(&id) : -1;
 }
 
-/* By id where there are ids: one without is as old as the one before it. Else
- * by position. */
-static int was_given(struct fy_turn *turn, int64_t id) {
-  if (!turn->resumed) {
-    return 0;
-  }
-  if (turn->resumed_after >= 0) {
-    if (id >= 0) {
-      turn->behind = id <= turn->resumed_after;
-    }
-    return turn->behind;
-  }
+static int skip(struct fy_turn *turn) {
   if (turn->to_skip) {
     turn->to_skip--;
     return 1;
@@ -144,12 +136,52 @@ static int was_given(struct fy_turn *turn, int64_t id) {
   return 0;
 }
 
+/* By id where there are ids: one without is as old as the one before it, and
+ * behind the last of them it is a matter of position. As it is without ids. */
+static int was_given(struct fy_turn *turn, int64_t id) {
+  if (!turn->resumed) {
+    return 0;
+  }
+  if (turn->resumed_after < 0) {
+    return skip(turn);
+  }
+  if (id >= 0) {
+    turn->at = id;
+    return id <= turn->resumed_after;
+  }
+  return turn->at < turn->resumed_after ||
+         (turn->at == turn->resumed_after && skip(turn));
+}
+
 static void count(struct fy_turn *turn, int64_t id) {
   turn->given++;
+  turn->since = id >= 0 ? 0 : turn->since + 1;
   turn->tries = 0;
   if (id > turn->last_id) {
     turn->last_id = id;
   }
+}
+
+/* A server that has no events any more makes up some from what it has saved,
+ * without numbers and with all the text in one. That is known by where it
+ * stands: as the first of a connection, in a stream whose texts are numbered;
+ * or larger than all that had come, and so none of that. */
+static int is_made_up(const struct fy_turn *turn, int64_t id, size_t size,
+                      const struct fy_member *source) {
+  if (!turn->resumed || turn->told || !size || id >= 0) {
+    return 0;
+  }
+  return turn->resumed_after < 0
+             ? size > turn->text && (turn->to_skip || turn->text)
+             : !turn->unnumbered && fy_member_is(source, "replay");
+}
+
+/* How much text is in it. */
+static size_t text_in(struct fy_span name, const struct fy_member *delta) {
+  return delta->kind == '"' && (is(name, "response.content_delta") ||
+                                is(name, "response.output_text.delta"))
+             ? delta->value.size
+             : 0;
 }
 
 /* An error; what comes before the server has begun to answer, and speaks of
@@ -174,8 +206,29 @@ static int see_content(struct fy_turn *turn, const struct fy_sse_event *event,
   return out->tool == -2 ? FREDDY_ENOMEM : FREDDY_OK;
 }
 
+/* 1 when it is new. */
+static int see_new(struct fy_turn *turn, int64_t id,
+                   const struct fy_member *delta,
+                   const struct fy_member *source, struct fy_turn_event *out) {
+  size_t text = text_in(out->name, delta);
+
+  turn->opened = 1;
+  out->whole = is_made_up(turn, id, text, source);
+  turn->told |= text > 0;
+  if (out->whole) {
+    turn->to_skip = 0;
+  } else if (was_given(turn, id)) {
+    out->step = FY_TURN_SKIP;
+    return 0;
+  }
+  count(turn, id);
+  turn->text = out->whole ? text : turn->text + text;
+  turn->unnumbered |= text > 0 && id < 0;
+  return 1;
+}
+
 static int see(struct fy_turn *turn, const struct fy_sse_event *event,
-               struct fy_turn_event *out) {
+               const struct fy_member *members, struct fy_turn_event *out) {
   int64_t id = number_of(event);
 
   switch (out->class) {
@@ -191,12 +244,9 @@ static int see(struct fy_turn *turn, const struct fy_sse_event *event,
   default:
     break;
   }
-  turn->opened = 1;
-  if (was_given(turn, id)) {
-    out->step = FY_TURN_SKIP;
+  if (!see_new(turn, id, &members[DELTA], &members[SOURCE], out)) {
     return FREDDY_OK;
   }
-  count(turn, id);
   if (is(out->name, "response.created")) {
     turn->begun = 1;
   }
@@ -207,16 +257,20 @@ static int see(struct fy_turn *turn, const struct fy_sse_event *event,
 int fy_turn_take(struct fy_turn *turn, const struct fy_sse_event *event,
                  struct fy_turn_event *out) {
   static const char done[] = "[DONE]";
-  struct fy_member members[] = {
-      {.name = "event"}, {.name = "thread_id"}, {.name = "threadId"}};
+  struct fy_member members[MEMBERS] = {[EVENT] = {.name = "event"},
+                                       [THREAD] = {.name = "thread_id"},
+                                       [THREAD_OLD] = {.name = "threadId"},
+                                       [DELTA] = {.name = "delta"},
+                                       [SOURCE] = {.name = "source"}};
   int rc = FREDDY_OK;
 
-  fy_members_find(event->data, event->data_size, members, 3);
-  out->name = name_of(turn, &members[0], event);
+  fy_members_find(event->data, event->data_size, members, MEMBERS);
+  out->name = name_of(turn, &members[EVENT], event);
   out->class = class_of(out->name);
   out->step = FY_TURN_GIVE;
   out->status = 0;
   out->tool = -1;
+  out->whole = 0;
   if (event->data_size == sizeof(done) - 1 &&
       memcmp(event->data, done, sizeof(done) - 1) == 0) {
     turn->done = 1;
@@ -228,8 +282,8 @@ int fy_turn_take(struct fy_turn *turn, const struct fy_sse_event *event,
     out->step = FY_TURN_SKIP;
     return FREDDY_OK;
   }
-  rc = note_thread(turn, &members[members[1].kind ? 1 : 2]);
-  return rc ? rc : see(turn, event, out);
+  rc = note_thread(turn, &members[members[THREAD].kind ? THREAD : THREAD_OLD]);
+  return rc ? rc : see(turn, event, members, out);
 }
 
 /* --- The end, and beyond ------------------------------------------------ */
@@ -276,9 +330,9 @@ int fy_turn_resume_path(const struct fy_turn *turn, const char *path,
 void fy_turn_resume(struct fy_turn *turn) {
   turn->resumed = 1;
   turn->tries++;
-  turn->resumed_after = turn->last_id;
-  turn->to_skip = turn->given;
-  turn->behind = turn->opened = turn->failed = 0;
+  turn->resumed_after = turn->at = turn->last_id;
+  turn->to_skip = turn->last_id < 0 ? turn->given : turn->since;
+  turn->opened = turn->told = turn->failed = 0;
 }
 
 int fy_turn_may_try_again(int status) {

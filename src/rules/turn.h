@@ -41,6 +41,8 @@ struct fy_turn_event {
   enum fy_turn_step step;
   int status; /* FY_TURN_ERROR: the HTTP status that it would have been */
   int tool;   /* which call of a tool, from 0, it is a piece of; -1: none */
+  int whole;  /* 1: a piece of text that begins where the answer does, though
+                 some of it may have been given */
 };
 
 struct fy_turn_tool;
@@ -60,9 +62,13 @@ struct fy_turn {
   int64_t last_id; /* the largest id handed out; -1: none, or no number */
   int64_t resumed_after; /* last_id when this connection began */
   uint64_t given;        /* events handed out, quiet ones left aside */
-  uint64_t to_skip;      /* of this connection, where there are no ids */
+  uint64_t since;        /* of them, those behind the last number */
+  uint64_t to_skip;      /* of this connection, that have no number */
+  int64_t at;            /* the number in force on this connection */
   int opened;            /* 1: an event has come on this connection */
-  int behind;            /* 1: the id in force here was handed out before */
+  int told;              /* 1: so has a piece of text */
+  int unnumbered;        /* 1: pieces of text were handed out without one */
+  uint64_t text;         /* bytes of text, as in the JSON, handed out */
   struct fy_turn_tool *tools;
   size_t tool_count, tool_room;
 };

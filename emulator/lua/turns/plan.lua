@@ -191,15 +191,22 @@ function plan.cancelled(turn, steps, count)
   return rest[1]
 end
 
---- What stands for a stream that is kept no more.
+--- What stands for a stream that is kept no more: a completion with the text,
+--- or the text in one piece before it.
 ---@param turn table
----@return table
+---@return table[] steps
 function plan.made_up(turn)
-  local steps = new_steps(turn)
-  steps:add(events[turn.script.generation].completed(turn))
-  steps[1].object.response = turn.text
-  steps[1].number = nil
-  return steps[1]
+  local say, steps = events[turn.script.generation], new_steps(turn)
+  if turn.script.gone == "text" then
+    steps:add(say.delta(turn, turn.text))
+  end
+  steps:add(say.completed(turn))
+  steps[#steps].object.response = turn.script.gone ~= "text" and turn.text
+    or nil
+  for _, step in ipairs(steps) do
+    step.number = nil
+  end
+  return steps
 end
 
 --- The heartbeat event of a turn.

@@ -151,7 +151,9 @@ function play.stream(turn, entry, options)
   }
   open(session)
   if options.replay and turn.script.gone then
-    send(session, plan.frame(turn, plan.made_up(turn), "replay"), true)
+    for _, step in ipairs(plan.made_up(turn)) do
+      send(session, plan.frame(turn, step, "replay"), true)
+    end
     return finish(session)
   end
   run(session)

@@ -68,7 +68,8 @@ script.FIELDS = {
     bytes = integer(0, 1e9), events = count,
   }),
   last = one_of("close", "hold", "cut"),
-  overlap = count, gone = is "boolean", auth_in_stream = is "boolean",
+  overlap = count, gone = one_of(false, true, "text"),
+  auth_in_stream = is "boolean",
   quick_edit = number(0, 1e6), queued_ms = milliseconds,
 }
 
