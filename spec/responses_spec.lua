@@ -375,18 +375,53 @@ describe("a stream that does not end well", function()
   end)
 
   it("masks secrets in what had come", function()
-    local half = math.floor(#helper.api_key / 2)
-    told { pieces = { helper.api_key:sub(1, half),
-      helper.api_key:sub(half + 1) }, error = { at = "content" },
+    told { error = { at = "content" },
       server_tools = { { name = "x", result = helper.api_key } } }
     local _, err = open(nil, { keep_events = true }):finish()
-    assert.equal("***", err.partial.text)
     assert.equal("***", err.partial.blocks[2].result)
-    assert.truthy(#err.partial.events > 4)
+    assert.truthy(#err.partial.events > 3)
+    local masked = 0
     for _, event in ipairs(err.partial.events) do
       assert.is_nil(event.data:find(helper.api_key, 1, true))
       assert.is_nil(event.json)
+      masked = masked + (event.data:find("***", 1, true) and 1 or 0)
     end
+    assert.truthy(masked > 0)
+  end)
+
+  it("masks secrets that came in pieces", function()
+    local half = math.floor(#helper.api_key / 2)
+    local parts = { helper.api_key:sub(1, half), helper.api_key:sub(half + 1) }
+    local function event(name, fields)
+      fields.event = name
+      return { data = fields }
+    end
+    local failed = event("response.error", { code = "X" })
+    for _, how in ipairs { { pieces = parts, error = { at = "content" } },
+        { pieces = parts, error = { at = "content", after = 1 } },
+        { events = { event("reasoning.content", { content = parts[1] }),
+          event("reasoning.content", { content = parts[2] }), failed } },
+        { events = {
+          event("response.tool_call.delta", { id = "c", delta = parts[1] }),
+          event("response.tool_call.delta", { id = "c", delta = parts[2] }),
+          failed } } } do
+      told(how)
+      local _, err = open(nil, { keep_events = true }):finish()
+      assert.is_table(err)
+      for i, one in ipairs(err.partial.events) do
+        for _, part in ipairs(parts) do
+          assert.is_nil(one.data:find(part, 1, true), i)
+        end
+      end
+    end
+  end)
+
+  it("keeps the pieces where no secret is in them", function()
+    told { pieces = { "abc", "def" }, error = { at = "content" } }
+    local _, err = open(nil, { keep_events = true }):finish()
+    local data = helper.text_of(err.partial.events)
+    assert.truthy(data:find("abc", 1, true))
+    assert.truthy(data:find("def", 1, true))
   end)
 
   it("masks secrets in an error", function()

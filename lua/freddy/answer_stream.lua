@@ -38,21 +38,32 @@ local open = setmetatable({}, { __mode = "k" })
 
 -- --- How it ends ---------------------------------------------------------
 
--- What had come: no secret may be in an error, whatever the server said.
-local function partial(self)
-  local got = self.assembler:result()
-  for i, event in ipairs(got.events or {}) do
-    got.events[i] = {
+-- What had come: no secret may be in an error, whatever the server said. One
+-- that came in pieces is found where they are put together: then none of them
+-- is shown, for which ones it was in nobody knows.
+local function partial(got, redact)
+  local events, hit = got.events, false
+  got.events = nil
+  got = response.redact_data(got, function(text)
+    local masked = redact(text)
+    hit = hit or masked ~= text
+    return masked
+  end)
+  for i, event in ipairs(events or {}) do
+    local hidden = hit and event.class == "content"
+    events[i] = response.redact_data({
       event = event.event, class = event.class, id = event.id,
-      data = event.data,
-    }
+      data = hidden and "***" or event.data, -- none where it was one body
+      json = not hidden and not event.data and event.json or nil,
+    }, redact)
   end
-  return response.redact_data(got, self.redact)
+  got.events = events
+  return got
 end
 
 local function fail(self, err)
   if not self.err then
-    err.partial = partial(self)
+    err.partial = partial(self.assembler:result(), self.redact)
     if err.kind == "cut" and err.details and err.details.cause then
       err.details.resume, err.details.cause = err.details.cause, nil
     end
@@ -311,7 +322,7 @@ function answer_stream.failure(got, failed, res, about)
       attempts = res.attempts, request_id = res.request_id,
     }, about.request)
   end
-  err.partial = response.redact_data(got, about.redact)
+  err.partial = partial(got, about.redact)
   return err
 end
 
