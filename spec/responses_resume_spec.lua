@@ -161,6 +161,18 @@ describe("a broken stream", function()
     end
   end)
 
+  it("is no repeat: only attempts count how it goes on", function()
+    local heard = 0
+    local client = make { on_retry = function() heard = heard + 1 end }
+    respond { cut = { { events = 4 }, { events = 2 } } }
+    local got = all(client)
+    assert.is_nil(got.err and tostring(got.err))
+    assert.equal(3, got.stream.attempts)
+    assert.equal(2, #util.log "resume")
+    assert.equal(0, heard)
+    assert.equal(0, client:stats().retries)
+  end)
+
   it("is tried again while the server is down", function()
     respond { cut = { events = 4 } }
     helper.control { fail = { path = util.PATH .. "/*", method = "GET",
