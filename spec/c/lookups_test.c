@@ -95,10 +95,31 @@ static void test_bound_on_all(struct rig *rig) {
 
 static void test_waiting_spends_connect_time(struct rig *rig) {
   freddy_call *call = start_slow(rig, "slow.test", 0.05);
+  freddy_stats stats;
 
   rig_done(rig->inbox, call);
   CHECK_TEXT(rig_kind(call), "timeout");
   CHECK_TEXT(rig_reason(call), "connect");
+  freddy_call_stats(call, &stats);
+  CHECK_INT(stats.attempts, 3); /* with the client's two repeats */
+  freddy_call_free(call);
+}
+
+/* One that has waited in vain was an attempt: what it failed of is told. */
+static void test_waiting_is_an_attempt(struct rig *rig) {
+  freddy_request req = {.path = "https://slow.test:1/",
+                        .retries = 5,
+                        .timeout = {.connect = 0.05, .total = 0.2}};
+  freddy_call *call = rig_start(rig, &req);
+  const freddy_error *last;
+  freddy_stats stats;
+
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_reason(call), "total");
+  last = freddy_call_last(call, NULL);
+  CHECK(last && last->code == FREDDY_ETIMEOUT);
+  freddy_call_stats(call, &stats);
+  CHECK(stats.attempts >= 1);
   freddy_call_free(call);
 }
 
@@ -155,6 +176,7 @@ int main(void) {
   test_parking_with_a_body(&rig);
   test_bound_on_all(&rig);
   test_waiting_spends_connect_time(&rig);
+  test_waiting_is_an_attempt(&rig);
   test_release();
   test_burst_shares_the_lookup(&rig);
 #ifndef FY_FORCE_OLD_CURL

@@ -172,6 +172,15 @@ static void transfer_free(struct fy_transfer *transfer) {
   fy_free(transfer);
 }
 
+/* From here on, whatever it waits for: it may end before it is launched. What
+ * a redirect leads to is the same attempt. */
+static void count_attempt(struct freddy_call *call) {
+  atomic_fetch_add(&call->attempts, !call->led);
+  call->led = 0;
+  atomic_fetch_add(&call->engine->attempts, 1);
+  FY_COUNT(call, attempts, 1);
+}
+
 int fy_transfer_start(struct freddy_call *call, int fresh) {
   struct fy_engine *engine = call->engine;
   struct fy_transfer *transfer = fy_calloc(1, sizeof(*transfer));
@@ -200,8 +209,10 @@ int fy_transfer_start(struct freddy_call *call, int fresh) {
                                  call->ask.target.host, now)) {
   case 1:
     fy_engine_ready(engine, transfer);
+    count_attempt(call);
     return FREDDY_OK;
   case 0:
+    count_attempt(call);
     return FREDDY_OK;
   default:
     call->transfer = NULL;
@@ -233,10 +244,6 @@ static void fail_launch(struct fy_transfer *transfer) {
 void fy_transfer_launch(struct fy_transfer *transfer) {
   struct fy_engine *engine = transfer->engine;
 
-  atomic_fetch_add(&transfer->call->attempts, !transfer->call->led);
-  transfer->call->led = 0;
-  atomic_fetch_add(&engine->attempts, 1);
-  FY_COUNT(transfer->call, attempts, 1);
   if (fy_easy_take(transfer) != FREDDY_OK ||
       fy_easy_setup(transfer) != FREDDY_OK ||
       curl_multi_add_handle(engine->multi, transfer->easy) != CURLM_OK) {
