@@ -243,3 +243,24 @@ describe("the time in line", function()
     assert.equal(0, client:stats().waits)
   end)
 end)
+
+describe("client:stats", function()
+  it("counts what was: no connection that failed, no renewal", function()
+    local client = client_of { retries = 2 }
+    client:get("http://127.0.0.1:1/", { auth = false })
+    local stats = client:stats()
+    assert.equal(3, stats.attempts)
+    assert.equal(2, stats.retries)
+    assert.equal(0, stats.connections_opened)
+    local session = client_of { auth = "bearer", api_key = helper.api_key }
+    local res = assert(session:get "/v1/echo")
+    assert.is_true(session.auth:refresh())
+    helper.control { auth = { lifetime = 3600 },
+      fail = { path = "/v1/auth/*", status = 500 } }
+    assert.is_nil(session.auth:refresh())
+    stats = session:stats()
+    assert.equal(1, stats.requests)
+    assert.equal(0, stats.failures)
+    assert.equal(res.attempts, stats.attempts)
+  end)
+end)

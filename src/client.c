@@ -510,7 +510,7 @@ void freddy_engine_stats_get(freddy_engine_stats *stats) {
   stats->requests = atomic_load(&engine->requests);
   stats->attempts = atomic_load(&engine->attempts);
   stats->failures = atomic_load(&engine->failures);
-  stats->connections_opened = atomic_load(&engine->opened);
+  stats->connections_opened = atomic_load(&engine->connected);
   stats->connections_reused = atomic_load(&engine->reused);
   stats->bytes_sent = atomic_load(&engine->bytes_sent);
   stats->bytes_received = atomic_load(&engine->bytes_received);

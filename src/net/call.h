@@ -146,6 +146,7 @@ struct freddy_call {
   int repeats;             /* how often it was, after such a wait */
   int unasked;             /* of these, after a 429 without Retry-After */
   int freed;               /* 1: once without one */
+  int repeats_next;        /* 1: its next attempt is to be a repeat */
   struct fy_cause last;    /* of its last repeat; attempt 0: there was none */
 
   atomic_int attempts;

@@ -15,9 +15,9 @@ struct fy_counts {
 };
 
 /* Add to what is counted of a call's client; the engine's own requests, which
- * renew tokens, are nobody's. */
+ * renew tokens, are nobody's, and who only waits for them has made none. */
 #define FY_COUNT(call, what, count)                           \
-  ((call)->client && !(call)->renews                          \
+  ((call)->client && !(call)->renews && !(call)->ask.renewal  \
        ? (void)atomic_fetch_add(&(call)->client->counts.what, \
                                 (uint64_t)(count))            \
        : (void)0)

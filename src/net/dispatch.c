@@ -49,8 +49,8 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
   if (!call->client) {
     return;
   }
-  atomic_fetch_add(&engine->requests, 1);
-  atomic_fetch_add(&call->client->counts.requests, 1);
+  atomic_fetch_add(&engine->requests, !call->ask.renewal);
+  FY_COUNT(call, requests, 1);
   if (atomic_load(&call->client->closed)) {
     fy_error_set(&err, FREDDY_ECLOSED, NULL, "the client was closed");
     fy_outcome_deliver(call, &err); /* it was closed while this started */

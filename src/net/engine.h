@@ -61,7 +61,9 @@ struct fy_engine {
   uint64_t pool_for[FY_MAX_POOL]; /* the client whose options it has, or 0 */
   int pooled;
 
-  _Atomic uint64_t requests, attempts, failures, opened, reused;
+  _Atomic uint64_t requests, attempts, failures;
+  _Atomic uint64_t opened; /* sockets, whatever became of them */
+  _Atomic uint64_t connected, reused;
   _Atomic uint64_t bytes_sent, bytes_received;
   _Atomic uint32_t in_flight, parked, waiting;
 };

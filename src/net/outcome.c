@@ -148,7 +148,7 @@ void fy_outcome_deliver(struct freddy_call *call, const freddy_error *err) {
   answer->stats.total =
       (double)(fy_clock_now() - call->started) / (double)FY_SECOND;
   if (err->code != FREDDY_OK) {
-    atomic_fetch_add(&call->engine->failures, 1);
+    atomic_fetch_add(&call->engine->failures, !call->ask.renewal);
     FY_COUNT(call, failures, 1);
     answer->stats.saved = 0;
   }

@@ -84,7 +84,7 @@ static int go_on(struct freddy_call *call, const struct fy_retry *seen,
   }
   fy_outcome_drop_file(call);
   fy_call_forget_answer(call);
-  FY_COUNT(call, retries, 1);
+  call->repeats_next = 1;
   if (step->todo == FY_RETRY_NOW) {
     call->freed = call->place.fresh = 1;
     fy_dispatch_send(call);

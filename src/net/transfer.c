@@ -179,6 +179,8 @@ static void count_attempt(struct freddy_call *call) {
   call->led = 0;
   atomic_fetch_add(&call->engine->attempts, 1);
   FY_COUNT(call, attempts, 1);
+  FY_COUNT(call, retries, call->repeats_next);
+  call->repeats_next = 0;
 }
 
 int fy_transfer_start(struct freddy_call *call, int fresh) {

@@ -76,7 +76,6 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
   }
   transfer->opened = 1;
   atomic_fetch_add(&engine->opened, 1);
-  FY_COUNT(transfer->call, opened, 1);
   fd = fy_sockets_open(&engine->sockets, address->family, address->socktype,
                        address->protocol);
   if (fd < 0 && errno == ENOMEM) {
@@ -120,6 +119,10 @@ int fy_wire_prereq(void *context, char *to_ip, char *from_ip, int to_port,
   }
   hear_errors(transfer);
   transfer->sends++;
+  if (transfer->opened) { /* and connected: that may have been several tries */
+    atomic_fetch_add(&transfer->engine->connected, 1);
+    FY_COUNT(transfer->call, opened, 1);
+  }
   transfer->call->place.left = 1;
   atomic_store(&transfer->call->sent, 1);
   fy_transfer_connected(transfer);
