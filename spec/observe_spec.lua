@@ -172,6 +172,36 @@ describe("on_event", function()
     end)
   end)
 
+  it("tells of no renewal before it, nor of what another session had",
+    function()
+      local given = { auth = "bearer", api_key = helper.api_key }
+      local first = helper.client { base_url = helper.http, auth = "bearer",
+        api_key = helper.api_key }
+      assert(first:get "/v1/echo")
+      assert.is_true(first.auth:refresh())
+      client_of(given)
+      assert(client:get "/v1/echo")
+      assert.equal("request response", names())
+      assert.equal(0, client:stats().refreshes)
+      assert.is_true(first.auth:refresh())
+      assert(client:get "/v1/echo")
+      assert.equal("request response request refresh response", names())
+      assert.equal(1, events[4].refreshes)
+      client.auth:set_token(helper.token)
+      assert.equal(1, client:stats().refreshes)
+      assert(client:get "/v1/echo")
+      local tokens = helper.session {}
+      client.auth:set_token { access_token = tokens.token,
+        refresh_token = tokens.refresh_token }
+      assert.is_true(client.auth:refresh())
+      assert(client:get "/v1/echo")
+      assert.equal(2, client:stats().refreshes)
+      assert.equal("request response request refresh response "
+        .. "request response request refresh response", names())
+      assert.equal(2, events[#events - 1].refreshes)
+      first:close()
+    end)
+
   it("hears of renewals, and of those that failed", function()
     client_of { auth = "bearer", api_key = helper.api_key, retries = 0 }
     assert(client:get "/v1/echo")

@@ -461,14 +461,14 @@ void freddy_client_rate(freddy_client *client, freddy_rate *rate) {
 void freddy_client_stats_get(freddy_client *client,
                              freddy_client_stats *stats) {
   struct fy_counts *counts = &client->counts;
-  freddy_session_status status;
 
-  freddy_client_status(client, &status);
   stats->requests = atomic_load(&counts->requests);
   stats->failures = atomic_load(&counts->failures);
   stats->attempts = atomic_load(&counts->attempts);
   stats->retries = atomic_load(&counts->retries);
-  stats->refreshes = status.refreshes;
+  stats->refreshes = fy_engine_is_foreign(client->generation)
+                         ? 0 /* its lock may be held by a thread not here */
+                         : fy_client_renewals(client);
   stats->waits = atomic_load(&counts->waits);
   stats->waited = (double)atomic_load(&counts->waited) / (double)FY_SECOND;
   stats->bytes_sent = atomic_load(&counts->bytes_sent);

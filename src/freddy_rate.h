@@ -100,7 +100,7 @@ typedef struct freddy_client_stats {
   uint64_t failures;  /* that ended with an error, which no answer is */
   uint64_t attempts;  /* sent: the first ones, repeats, replays, redirects */
   uint64_t retries;   /* of these, repeats of what had failed */
-  uint64_t refreshes; /* of the session, whoever shares it */
+  uint64_t refreshes; /* of the sessions it had, by whoever shares them */
   uint64_t waits;     /* requests that could not leave at once */
   double waited;      /* seconds, by all of them */
   uint64_t bytes_sent, bytes_received; /* of bodies */

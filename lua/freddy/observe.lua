@@ -107,9 +107,11 @@ local function note_session(client)
   local observed, status = client.observed, client.core:status()
   if not status then
     return
-  elseif status.refreshes ~= observed.refreshes then
-    observed.refreshes = status.refreshes
-    tell(client, { name = "refresh", refreshes = status.refreshes })
+  end
+  local refreshes = client.core:stats().refreshes
+  if refreshes > observed.refreshes then
+    observed.refreshes = refreshes
+    tell(client, { name = "refresh", refreshes = refreshes })
     log(client, "info", "the session's token was renewed")
   end
   local problem = status.last_error

@@ -92,6 +92,27 @@ freddy_credential fy_client_kind(struct freddy_client *client,
 
 /* --- Sessions ----------------------------------------------------------- */
 
+/* Both callers have the lock. */
+static uint64_t renewals(const struct freddy_client *client) {
+  return client->session ? atomic_load(&client->session->renewals) : 0;
+}
+
+static void put_session(struct freddy_client *client,
+                        struct fy_credential *session) {
+  client->renewed += renewals(client) - client->renewed_before;
+  client->session = session;
+  client->renewed_before = renewals(client);
+}
+
+uint64_t fy_client_renewals(struct freddy_client *client) {
+  uint64_t count;
+
+  pthread_mutex_lock(&client->lock);
+  count = client->renewed + renewals(client) - client->renewed_before;
+  pthread_mutex_unlock(&client->lock);
+  return count;
+}
+
 struct fy_credential *fy_client_session(struct freddy_client *client) {
   struct fy_credential *session, *again, *old = NULL;
 
@@ -101,7 +122,7 @@ struct fy_credential *fy_client_session(struct freddy_client *client) {
     again = fy_credential_again(session, client);
     if (again) {
       old = client->session; /* never freed: its locks may be held */
-      client->session = again;
+      put_session(client, again);
     }
     session = again;
   }
@@ -152,7 +173,7 @@ static void swap_session(struct freddy_client *client,
                          struct fy_credential **session) {
   struct fy_credential *old = client->session;
 
-  client->session = *session;
+  put_session(client, *session);
   *session = old;
 }
 

@@ -59,6 +59,8 @@ struct freddy_client {
   freddy_credential kind;
   struct fy_secret *secret; /* the whole header line; NULL with a session */
   struct fy_credential *session;
+  uint64_t renewed; /* by its sessions before, while they were its own */
+  uint64_t renewed_before; /* by this one, before it was */
   struct fy_limit_plan plan;
   struct fy_rate *rate; /* the last one used; NULL: none yet */
   /* Secrets that were replaced, or given for one request, while calls that
@@ -87,6 +89,9 @@ int fy_client_set_secret(struct freddy_client *client, freddy_credential kind,
 /* Its session, a new reference; NULL: none. One of another process is made
  * anew for this one. */
 struct fy_credential *fy_client_session(struct freddy_client *client);
+
+/* How often its sessions were renewed while they were its own. */
+uint64_t fy_client_renewals(struct freddy_client *client);
 
 /* Have a session instead of what there was; `session` is stolen. FREDDY_OK or
  * FREDDY_ENOMEM, and then nothing has changed. */

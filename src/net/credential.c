@@ -510,7 +510,7 @@ void fy_credential_describe(struct fy_credential *credential,
   pthread_mutex_lock(&credential->lock);
   status->state = names[state_at(credential, now)];
   status->refreshing = credential->renewing;
-  status->refreshes = credential->renewals;
+  status->refreshes = atomic_load(&credential->renewals);
   status->saving = credential->keeping || atomic_load(&credential->unsaved);
   if (credential->dies_at != FY_NEVER && credential->access) {
     status->expires_in = credential->dies_at > now

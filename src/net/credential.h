@@ -81,7 +81,7 @@ struct fy_credential {
   int renewing;
   int keeping; /* what it brought is to be saved */
   int spent;   /* nothing brings it back but what is given anew */
-  uint64_t renewals;
+  _Atomic uint64_t renewals;
   char last_error[232];
 };
 
