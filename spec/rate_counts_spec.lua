@@ -245,6 +245,32 @@ describe("the time in line", function()
 end)
 
 describe("client:stats", function()
+  it("counts bytes as they come, and as they go", function()
+    local client = client_of { retries = 0 }
+    local download = assert(client:get("/v1/drip?chunks=10000&ms=50",
+      { stream = true }))
+    local got = 0
+    for _ = 1, 3 do
+      got = got + #assert(download:read())
+      assert.is_true(client:stats().bytes_received >= got)
+    end
+    download:cancel()
+    client = client_of { retries = 0 }
+    local events = assert(client:stream("/v1/drip?chunks=10000&ms=50&sse=1"))
+    assert(events:next())
+    assert.is_true(client:stats().bytes_received > 0)
+    events:cancel()
+    local upload = client:send({ method = "POST", auth = false,
+      path = helper.hostile "never", body = ("x"):rep(100000) },
+      function() end)
+    helper.eventually(function()
+      return client:stats().bytes_sent == 100000
+    end)
+    upload:cancel()
+    helper.eventually(function() return client:stats().in_flight == 0 end)
+    assert.equal(100000, client:stats().bytes_sent)
+  end)
+
   it("counts what was: no connection that failed, no renewal", function()
     local client = client_of { retries = 2 }
     client:get("http://127.0.0.1:1/", { auth = false })

@@ -20,6 +20,17 @@ static double seconds_of(CURL *easy, CURLINFO what) {
   return (double)microseconds / 1e6;
 }
 
+void fy_outcome_count_sent(struct fy_transfer *transfer, int64_t sent) {
+  struct freddy_call *call = transfer->call;
+  int64_t more = sent - transfer->uploaded;
+
+  if (more > 0) {
+    transfer->uploaded = sent;
+    atomic_fetch_add(&call->engine->bytes_sent, (uint64_t)more);
+    FY_COUNT(call, bytes_sent, more);
+  }
+}
+
 void fy_outcome_measure(struct freddy_call *call,
                         struct fy_transfer *transfer) {
   freddy_stats *stats = &call->answer.stats;
@@ -37,11 +48,7 @@ void fy_outcome_measure(struct freddy_call *call,
   stats->received = transfer->received;
   stats->reused = transfer->sends > 0 && connects == 0;
   stats->http_version = call->answer.headers.http_version;
-  atomic_fetch_add(&call->engine->bytes_sent, (uint64_t)sent);
-  atomic_fetch_add(&call->engine->bytes_received,
-                   (uint64_t)transfer->received);
-  FY_COUNT(call, bytes_sent, sent);
-  FY_COUNT(call, bytes_received, transfer->received);
+  fy_outcome_count_sent(transfer, sent);
 }
 
 static int is_success(const struct freddy_call *call,

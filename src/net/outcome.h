@@ -4,10 +4,16 @@
 #ifndef FY_NET_OUTCOME_H
 #define FY_NET_OUTCOME_H
 
+#include <stdint.h>
+
 #include "freddy.h"
 
 struct freddy_call;
 struct fy_transfer;
+
+/* `sent` bytes of the attempt's body have been sent by now: count those that
+ * have not been counted. */
+void fy_outcome_count_sent(struct fy_transfer *transfer, int64_t sent);
 
 /* Keep the figures of the attempt that is ending. */
 void fy_outcome_measure(struct freddy_call *call,

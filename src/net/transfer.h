@@ -50,7 +50,7 @@ struct fy_transfer {
   struct fy_gunzip *gunzip;
   size_t ahead;     /* bytes decoded that libcurl will give once more */
   int64_t received; /* body bytes on the wire */
-  int64_t uploaded;
+  int64_t uploaded; /* those of the request's that have been counted */
   size_t trailer_bytes;
   size_t connect_bytes; /* of a proxy's answer to CONNECT */
   int connect_status;

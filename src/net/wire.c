@@ -13,6 +13,7 @@
 #include "net/engine.h"
 #include "net/events.h"
 #include "net/gunzip.h"
+#include "net/outcome.h"
 #include "net/reuse.h"
 #include "net/save.h"
 #include "net/tls.h"
@@ -370,6 +371,12 @@ static int take_body(void *context, const char *data, size_t size) {
   return is_full(transfer) ? FY_GUNZIP_FULL : FREDDY_OK;
 }
 
+static void count_received(struct fy_transfer *transfer, size_t size) {
+  transfer->received += (int64_t)size;
+  atomic_fetch_add(&transfer->engine->bytes_received, size);
+  FY_COUNT(transfer->call, bytes_received, size);
+}
+
 /* A few bytes of gzip may become a thousand times as many. When there is no
  * room for those, libcurl keeps the whole piece and gives it again, perhaps
  * in several: what was decoded of it is passed over then. */
@@ -385,7 +392,7 @@ static int gunzip_body(struct fy_transfer *transfer, const char *data,
   }
   rc = fy_gunzip_feed(transfer->gunzip, data + over, size - over, &used,
                       take_body, transfer, &transfer->error);
-  transfer->received += (int64_t)used;
+  count_received(transfer, used);
   if (rc == FY_GUNZIP_FULL) {
     transfer->ahead = over + used;
   } else if (rc == FREDDY_ETOO_LARGE && !transfer->redirected) {
@@ -422,7 +429,7 @@ size_t fy_wire_write(char *data, size_t one, size_t size, void *context) {
       return pause_receiving(transfer);
     }
   } else {
-    transfer->received += (int64_t)size;
+    count_received(transfer, size);
     rc = take_body(transfer, data, size);
   }
   return rc == FREDDY_OK || rc == FY_GUNZIP_FULL ? size : 0;
@@ -487,7 +494,7 @@ int fy_wire_progress(void *context, curl_off_t receive_total,
     return 1;
   }
   if (sent > transfer->uploaded) {
-    transfer->uploaded = sent;
+    fy_outcome_count_sent(transfer, sent);
     fy_transfer_sent_some(transfer);
   }
   if (transfer->call->ask.progress && !transfer->redirected) {
