@@ -431,7 +431,7 @@ function call:take() end
 ---@param list table
 ---@param class table their metatable
 ---@return table? first { event =, data =, id =, retry = }, of a turn also
----  class, status (of an error) and tool; nil as for call:take
+---  class, status (of an error), tool and whole; nil as for call:take
 function call:events(list, class) end
 
 --- What is known of a streamed answer after "head".

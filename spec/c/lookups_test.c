@@ -123,6 +123,20 @@ static void test_waiting_is_an_attempt(struct rig *rig) {
   freddy_call_free(call);
 }
 
+/* What a redirect leads to is no attempt, and its repeat is one. */
+static void test_waiting_behind_a_redirect(struct rig *rig) {
+  freddy_request req = {
+      .path = "/away", .retries = 1, .timeout = {.connect = 0.05}};
+  freddy_call *call = rig_start(rig, &req);
+  freddy_stats stats;
+
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_reason(call), "connect");
+  freddy_call_stats(call, &stats);
+  CHECK_INT(stats.attempts, 2);
+  freddy_call_free(call);
+}
+
 static void test_release(void) {
   set_release(1);
   EVENTUALLY(parked() == 0);
@@ -177,6 +191,7 @@ int main(void) {
   test_bound_on_all(&rig);
   test_waiting_spends_connect_time(&rig);
   test_waiting_is_an_attempt(&rig);
+  test_waiting_behind_a_redirect(&rig);
   test_release();
   test_burst_shares_the_lookup(&rig);
 #ifndef FY_FORCE_OLD_CURL

@@ -73,8 +73,10 @@ static int read_int(const int *value) {
 static int serve(struct loopback *server, int fd,
                  const struct loop_request *req, int nth) {
   (void)server;
-  (void)req;
   (void)nth;
+  if (strcmp(req->path, "/away") == 0) {
+    return loop_answer(fd, 302, "Location: https://slow.test:1/\r\n", "") == 0;
+  }
   return loop_answer(fd, 200, "", "hello") == 0;
 }
 
