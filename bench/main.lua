@@ -435,22 +435,36 @@ local function others()
 end
 
 print(("freddy on %s; medians of %d rounds"):format(env "BENCH_ABI", ROUNDS))
-sequential()
-flight("HTTP/1.1", BASE)
-flight("HTTP/2 over TLS", TLS, CA)
-bursts()
-polling()
-requiring()
-json()
-uploads()
-streams()
-stalled()
-frames()
-limits()
-others()
-dofile "bench/front.lua"(title, rounds, line, function(tls, width)
-  local one = raw("loop1", (tls and TLS or BASE) .. "/kilobyte", FLIGHT, width,
-    tls and CA or nil)
-  one.count = FLIGHT
-  return one
-end)
+
+local PARTS = {
+  { "sequential", sequential },
+  { "flight", function()
+    flight("HTTP/1.1", BASE)
+    flight("HTTP/2 over TLS", TLS, CA)
+  end },
+  { "bursts", bursts },
+  { "polling", polling },
+  { "require", requiring },
+  { "json", json },
+  { "uploads", uploads },
+  { "streams", streams },
+  { "stalled", stalled },
+  { "frames", frames },
+  { "limits", limits },
+  { "others", others },
+  { "nginx", function()
+    dofile "bench/front.lua"(title, rounds, line, function(tls, width)
+      local one = raw("loop1", (tls and TLS or BASE) .. "/kilobyte", FLIGHT,
+        width, tls and CA or nil)
+      one.count = FLIGHT
+      return one
+    end)
+  end },
+}
+
+local only = os.getenv "BENCH_ONLY"
+for _, part in ipairs(PARTS) do
+  if not only or (" " .. only .. " "):find(" " .. part[1] .. " ", 1, true) then
+    part[2]()
+  end
+end

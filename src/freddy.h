@@ -161,7 +161,13 @@ FREDDY_API void freddy_inbox_free(freddy_inbox *inbox);
 FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
 
 /* Block until an event is waiting or `seconds` have passed (negative: for
- * ever). Returns 1 when one is waiting, else 0. Signals do not end it. */
+ * ever). Returns 1 when one is waiting, else 0. Signals do not end it.
+ *
+ * Where all calls in flight are those of this inbox, this thread does the
+ * engine's work while it waits, which saves waking it; not while a connection
+ * is being opened, which takes too long. A signal handler must therefore not
+ * leave it by longjmp. Signals are blocked while there is work, pthread_cancel
+ * has no effect before it returns, and about 64 KiB of stack are needed. */
 FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
 
 /* A descriptor that is readable while events wait. Owned by the inbox: only

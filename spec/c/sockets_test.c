@@ -89,7 +89,7 @@ static int is_ended(int fd) {
 
 static int what_is_ready(struct fy_sockets *sockets, int fd) {
   struct fy_ready ready[8];
-  int count = fy_poller_wait(sockets->poller, 0, ready, 8);
+  int count = fy_poller_wait(sockets->poller, 0, NULL, ready, 8);
 
   for (int i = 0; i < count; i++) {
     if (ready[i].fd == fd) {

@@ -39,6 +39,7 @@ int fy_engine_adopt_call(struct fy_engine *engine, struct freddy_call *call) {
     return FREDDY_ENOMEM;
   }
   engine->timer_demand += TIMERS_PER_CALL;
+  fy_lead_adopt(engine, call, 1);
   fy_call_ref(call);
   call->in_flight = 1;
   call->prev = NULL;
@@ -59,6 +60,7 @@ void fy_engine_release_call(struct fy_engine *engine,
     fy_timers_unset(&engine->timers, &call->events->timer);
   }
   engine->timer_demand -= TIMERS_PER_CALL;
+  fy_lead_adopt(engine, call, -1);
   call->in_flight = 0;
   if (call->prev) {
     call->prev->next_in_flight = call->next_in_flight;
@@ -254,6 +256,7 @@ void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
     engine->last = post;
     wake = engine->sleeping;
     engine->sleeping = 0;
+    fy_lead_call(engine, 0);
   }
   pthread_mutex_unlock(&engine->lock);
   if (wake) {
@@ -293,8 +296,9 @@ static void serve_posts(struct fy_engine *engine, int most) {
 
 /* How long to sleep; 0 when there is work left. From here until it wakes,
  * who posts has to wake it. */
-static fy_time go_to_sleep(struct fy_engine *engine) {
-  fy_time due = fy_timers_next(&engine->timers);
+static fy_time go_to_sleep(struct fy_engine *engine, fy_time until) {
+  fy_time next = fy_timers_next(&engine->timers);
+  fy_time due = next < until ? next : until;
   fy_time now = fy_clock_now();
   fy_time timeout = due == FY_NEVER ? FY_NEVER : due > now ? due - now : 0;
 
@@ -310,10 +314,12 @@ static fy_time go_to_sleep(struct fy_engine *engine) {
   return timeout;
 }
 
-static void turn(struct fy_engine *engine) {
+void fy_engine_turn(struct fy_engine *engine, fy_time until,
+                    const sigset_t *asleep) {
   struct fy_ready ready[EVENTS_PER_TURN];
-  fy_time timeout = go_to_sleep(engine);
-  int count = fy_poller_wait(engine->poller, timeout, ready, EVENTS_PER_TURN);
+  fy_time timeout = go_to_sleep(engine, until);
+  int count =
+      fy_poller_wait(engine->poller, timeout, asleep, ready, EVENTS_PER_TURN);
   /* What comes due while this turn works may have its bytes in the kernel
    * already: it gets one more look. */
   fy_time now = fy_clock_now();
@@ -356,7 +362,7 @@ static void wait_for_post(struct fy_engine *engine) {
   wait = engine->sleeping = !engine->first;
   pthread_mutex_unlock(&engine->lock);
   if (wait) {
-    fy_poller_wait(engine->poller, FY_NEVER, unused, EVENTS_PER_TURN);
+    fy_poller_wait(engine->poller, FY_NEVER, NULL, unused, EVENTS_PER_TURN);
   }
 }
 
@@ -383,7 +389,8 @@ static void *engine_main(void *context) {
   int forever;
 
   while (!atomic_load(&engine->stopping)) {
-    turn(engine);
+    fy_engine_turn(engine, FY_NEVER, NULL);
+    fy_lead_step_aside(engine);
   }
   forever = atomic_load(&engine->stopping) == FY_STOP_EXIT;
   if (!forever) {
@@ -448,6 +455,7 @@ void fy_engine_destroy(struct fy_engine *engine) {
   fy_sockets_clear(&engine->sockets);
   fy_poller_free(engine->poller);
   fy_timers_clear(&engine->timers);
+  fy_lead_clear(&engine->lead);
   pthread_cond_destroy(&engine->stopped_cond);
   pthread_mutex_destroy(&engine->rates_lock);
   pthread_mutex_destroy(&engine->lock);
@@ -457,7 +465,8 @@ void fy_engine_destroy(struct fy_engine *engine) {
 struct fy_engine *fy_engine_create(void) {
   struct fy_engine *engine = fy_calloc(1, sizeof(*engine));
 
-  if (!engine) {
+  if (!engine || fy_lead_init(&engine->lead)) {
+    fy_free(engine);
     return NULL;
   }
   pthread_mutex_init(&engine->lock, NULL);
@@ -484,6 +493,7 @@ void fy_engine_stop(struct fy_engine *engine, int how) {
   pthread_mutex_lock(&engine->lock);
   atomic_store(&engine->stopping, how);
   engine->sleeping = 0;
+  fy_lead_call(engine, 1);
   pthread_mutex_unlock(&engine->lock);
   fy_poller_wake(engine->poller);
 }

@@ -8,11 +8,13 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "freddy.h"
 #include "net/admission.h"
+#include "net/lead.h"
 #include "net/lookups.h"
 #include "net/poller.h"
 #include "net/post.h"
@@ -34,6 +36,7 @@ struct fy_engine {
   struct fy_post *first, *last;
   int sleeping;
   int stopped;
+  struct fy_lead lead;
 
   atomic_int stopping; /* 0, or why */
   atomic_int in_curl;
@@ -71,6 +74,12 @@ struct fy_engine {
 /* Initialise libcurl and register the fork and exit handlers, once for the
  * process. FREDDY_OK or FREDDY_ENOMEM. */
 int fy_engine_prepare(freddy_error *err);
+
+/* One turn: sleep until something is to be done or `until` has come, and do
+ * it. `asleep`: the signals that are blocked in that sleep; NULL: as they are.
+ * Leader. */
+void fy_engine_turn(struct fy_engine *engine, fy_time until,
+                    const sigset_t *asleep);
 
 /* Around all that the engine does in a turn: no fork happens within. */
 void fy_process_hold_fork(void);

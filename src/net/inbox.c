@@ -100,6 +100,21 @@ static void fd_quiet(struct freddy_inbox *inbox) {
   }
 }
 
+/* Who leads the engine and lists this himself looks by himself. */
+static void tell_waiter(struct freddy_inbox *inbox,
+                        const struct freddy_call *call) {
+  if (atomic_load(&inbox->waiters) > 0) {
+    inbox->wake = 1;
+    if (call->engine) {
+      atomic_store(&call->engine->lead.told, inbox);
+    }
+  } else {
+    inbox->wake =
+        inbox->bell.armed ||
+        (inbox->led && !pthread_equal(inbox->waiter, pthread_self()));
+  }
+}
+
 void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   if (call->listed || inbox->closed || call->abandoned) {
     return;
@@ -113,7 +128,7 @@ void fy_inbox_list(struct freddy_inbox *inbox, struct freddy_call *call) {
   }
   inbox->first = inbox->last = call;
   fy_flag_raise(&inbox->flag);
-  inbox->wake = atomic_load(&inbox->waiters) > 0 || inbox->bell.armed;
+  tell_waiter(inbox, call);
   fd_signal(inbox);
 }
 
@@ -130,6 +145,14 @@ static int holds_wakes(void) {
          pthread_equal(atomic_load(&wakes.holder), pthread_self());
 }
 
+/* The caller holds the lock. */
+static void ring(struct freddy_inbox *inbox) {
+  fy_bell_ring(&inbox->bell);
+  if (inbox->led && !pthread_equal(inbox->waiter, pthread_self())) {
+    fy_poller_wake(inbox->led->poller);
+  }
+}
+
 void fy_inbox_unlock(struct freddy_inbox *inbox) {
   int wake = inbox->wake;
 
@@ -143,7 +166,7 @@ void fy_inbox_unlock(struct freddy_inbox *inbox) {
     }
   }
   if (wake) {
-    fy_bell_ring(&inbox->bell);
+    ring(inbox);
   }
   pthread_mutex_unlock(&inbox->lock);
   if (wake) {
@@ -164,7 +187,7 @@ void fy_inbox_let_wakes(void) {
     wakes.first = inbox->next_to_wake;
     inbox->to_wake = 0;
     pthread_mutex_lock(&inbox->lock);
-    fy_bell_ring(&inbox->bell);
+    ring(inbox);
     pthread_mutex_unlock(&inbox->lock);
     fy_flag_wake(&inbox->flag);
     fy_inbox_unref(inbox);
@@ -208,21 +231,48 @@ void fy_inbox_cut(struct freddy_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
-int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
-  int is_ready, is_closed;
+void fy_inbox_led(struct freddy_inbox *inbox, struct fy_engine *engine) {
+  pthread_mutex_lock(&inbox->lock);
+  inbox->led = engine;
+  pthread_mutex_unlock(&inbox->lock);
+}
+
+/* 1 when there is nothing to wait for, or nothing left to wait with; else 0,
+ * and this thread is counted among those who sleep, if `sleeps`. */
+static int look(struct freddy_inbox *inbox, int sleeps) {
+  int done;
 
   pthread_mutex_lock(&inbox->lock);
   inbox->has_waited = 1;
   inbox->waiter = pthread_self();
-  is_ready = inbox->first != NULL;
-  is_closed = inbox->closed;
-  atomic_fetch_add(&inbox->waiters, 1); /* before whatever is listed next */
-  pthread_mutex_unlock(&inbox->lock);
-  if (!is_ready && !is_closed) {
-    is_ready = fy_flag_wait(&inbox->flag, seconds);
+  done = inbox->first || inbox->closed;
+  if (!done && sleeps) { /* before whatever is listed next */
+    atomic_fetch_add(&inbox->waiters, 1);
   }
-  atomic_fetch_sub(&inbox->waiters, 1);
-  return is_ready;
+  pthread_mutex_unlock(&inbox->lock);
+  return done;
+}
+
+static double seconds_to(fy_time until) {
+  fy_time now = fy_clock_now();
+
+  return until == FY_NEVER ? -1
+         : until > now     ? (double)(until - now) / (double)FY_SECOND
+                           : 0;
+}
+
+int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
+  fy_time until = fy_clock_add(fy_clock_now(), fy_clock_from_seconds(seconds));
+  struct fy_engine *engine = fy_engine_running();
+
+  if (engine && atomic_load(&inbox->generation) && !look(inbox, 0)) {
+    fy_lead_wait(engine, inbox, until);
+  }
+  if (!look(inbox, 1)) {
+    fy_flag_wait(&inbox->flag, seconds_to(until));
+    atomic_fetch_sub(&inbox->waiters, 1);
+  }
+  return fy_flag_is_up(&inbox->flag);
 }
 
 static int open_fds(int *readable, int *writable) {

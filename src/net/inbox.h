@@ -42,7 +42,10 @@ struct freddy_inbox {
   freddy_error failure;        /* or what has failed */
   freddy_ask_permits ask_permits; /* or what is asked for */
 
-  int to_wake; /* the engine's: stands in its list */
+  struct fy_engine *led; /* by the waiter */
+
+  int adopted; /* the engine's: calls in flight that report here */
+  int to_wake; /* stands in its list */
   struct freddy_inbox *next_to_wake;
 };
 
@@ -56,6 +59,9 @@ void fy_inbox_unref(struct freddy_inbox *inbox);
 /* Deliver nothing any more. The caller posts FY_INBOX_CLOSE. */
 void fy_inbox_cut(struct freddy_inbox *inbox);
 
+/* The thread that waits leads `engine`, or, NULL, does so no more: who lists
+ * something has to wake it there. */
+void fy_inbox_led(struct freddy_inbox *inbox, struct fy_engine *engine);
 int fy_inbox_wait(struct freddy_inbox *inbox, double seconds);
 int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err);
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);

@@ -135,14 +135,18 @@ static int from_epoll(uint32_t events) {
          (events & (EPOLLERR | EPOLLHUP) ? FY_FAILED : 0);
 }
 
+int fy_poller_lets_signals_in(void) {
+  return 1;
+}
+
 int fy_poller_wait(struct fy_poller *poller, fy_time timeout,
-                   struct fy_ready *ready, int max) {
+                   const sigset_t *asleep, struct fy_ready *ready, int max) {
   struct epoll_event events[64];
   int count;
   int found = 0;
 
-  count = epoll_wait(poller->epoll, events, max < 64 ? max : 64,
-                     timeout_ms(timeout));
+  count = epoll_pwait(poller->epoll, events, max < 64 ? max : 64,
+                      timeout_ms(timeout), asleep);
   for (int i = 0; i < count; i++) {
     if (events[i].data.fd == poller->wake) {
       continue;
@@ -257,11 +261,16 @@ static int from_poll(int events) {
          (events & (POLLERR | POLLHUP | POLLNVAL) ? FY_FAILED : 0);
 }
 
+int fy_poller_lets_signals_in(void) {
+  return 0;
+}
+
 int fy_poller_wait(struct fy_poller *poller, fy_time timeout,
-                   struct fy_ready *ready, int max) {
+                   const sigset_t *asleep, struct fy_ready *ready, int max) {
   int found = 0;
   char scrap[64];
 
+  (void)asleep;
   if (poll(poller->fds, poller->count, timeout_ms(timeout)) <= 0) {
     return 0;
   }

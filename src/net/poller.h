@@ -4,6 +4,8 @@
 #ifndef FY_NET_POLLER_H
 #define FY_NET_POLLER_H
 
+#include <signal.h>
+
 #include "base/clock.h"
 
 enum { FY_READABLE = 1, FY_WRITABLE = 2, FY_FAILED = 4 };
@@ -24,9 +26,12 @@ int fy_poller_watch(struct fy_poller *poller, int fd, int what);
 
 /* Wait until `timeout` (nanoseconds from now, FY_NEVER: for ever) has passed,
  * something is ready or the poller was woken. Fills at most `max` of `ready`
- * and returns how many. */
+ * and returns how many. `asleep`: the signals that are blocked meanwhile;
+ * NULL: as they are, and always so where signals cannot be let in. */
 int fy_poller_wait(struct fy_poller *poller, fy_time timeout,
-                   struct fy_ready *ready, int max);
+                   const sigset_t *asleep, struct fy_ready *ready, int max);
+/* 1 where they can. */
+int fy_poller_lets_signals_in(void);
 
 /* Make the present or the next wait return at once. Any thread. */
 void fy_poller_wake(struct fy_poller *poller);

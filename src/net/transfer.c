@@ -117,7 +117,18 @@ void fy_transfer_doom(struct fy_transfer *transfer) {
   }
 }
 
+void fy_transfer_connects(struct fy_transfer *transfer) {
+  transfer->engine->lead.connecting += !transfer->connecting;
+  transfer->connecting = 1;
+}
+
+static void connects_no_more(struct fy_transfer *transfer) {
+  transfer->engine->lead.connecting -= transfer->connecting;
+  transfer->connecting = 0;
+}
+
 void fy_transfer_connected(struct fy_transfer *transfer) {
+  connects_no_more(transfer);
   fy_timers_unset(&transfer->engine->timers, &transfer->connect_timer);
   transfer->last_byte = fy_clock_now();
   arm_byte_timer(transfer);
@@ -150,6 +161,7 @@ void fy_transfer_linger(struct fy_transfer *transfer) {
 static void transfer_free(struct fy_transfer *transfer) {
   struct fy_engine *engine = transfer->engine;
 
+  connects_no_more(transfer);
   fy_timers_unset(&engine->timers, &transfer->connect_timer);
   fy_timers_unset(&engine->timers, &transfer->byte_timer);
   fy_lookups_forget(&engine->lookups, transfer);

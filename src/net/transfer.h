@@ -37,6 +37,7 @@ struct fy_transfer {
   int fresh;            /* 1: no pooled connection */
   int resolving;        /* a look-up is under way: removing would join it */
   int opened;           /* it opened a socket of its own */
+  int connecting;       /* and that does not stand yet */
   int misfit;           /* the connection is one that it must not use */
   int reused;           /* the pooled connection's descriptor; -1: none */
   int strange;          /* a fault was found in bytes that were there before */
@@ -89,8 +90,9 @@ void fy_transfer_distrust(struct fy_transfer *transfer);
  * nothing may be removed: it ends in the same turn. */
 void fy_transfer_doom(struct fy_transfer *transfer);
 
-/* What the callbacks saw: the connection stands, the upload moved, a byte of
- * the answer came. They move the deadlines. */
+/* What the callbacks saw: a connection is opened, stands, the upload moved, a
+ * byte of the answer came. They move the deadlines. */
+void fy_transfer_connects(struct fy_transfer *transfer);
 void fy_transfer_connected(struct fy_transfer *transfer);
 void fy_transfer_sent_some(struct fy_transfer *transfer);
 void fy_transfer_got_some(struct fy_transfer *transfer);

@@ -76,6 +76,7 @@ curl_socket_t fy_wire_open_socket(void *context, curlsocktype purpose,
     return CURL_SOCKET_BAD;
   }
   transfer->opened = 1;
+  fy_transfer_connects(transfer);
   atomic_fetch_add(&engine->opened, 1);
   fd = fy_sockets_open(&engine->sockets, address->family, address->socktype,
                        address->protocol);
