@@ -324,6 +324,9 @@ void fy_engine_turn(struct fy_engine *engine, fy_time until,
    * already: it gets one more look. */
   fy_time now = fy_clock_now();
 
+  if (engine->generation != fy_engine_generation()) {
+    return; /* a signal handler has forked, and this is the child */
+  }
   fy_process_hold_fork();
   fy_take_back(1);
   atomic_store(&engine->in_curl, 1);
@@ -472,6 +475,7 @@ struct fy_engine *fy_engine_create(void) {
   pthread_mutex_init(&engine->lock, NULL);
   pthread_mutex_init(&engine->rates_lock, NULL);
   pthread_cond_init(&engine->stopped_cond, NULL);
+  engine->generation = fy_engine_generation();
   engine->curl_timer.fire = curl_timer_fire;
   engine->timer_demand = OWN_TIMERS;
   fy_admission_init(engine);

@@ -31,6 +31,7 @@ enum { FY_STOP_EXIT = 1, FY_STOP_SHUTDOWN };
 
 struct fy_engine {
   pthread_t thread;
+  uint64_t generation;  /* of the process */
   pthread_mutex_t lock; /* the queue, `sleeping`, `stopped` */
   pthread_cond_t stopped_cond;
   struct fy_post *first, *last;

@@ -268,6 +268,9 @@ int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
   if (engine && atomic_load(&inbox->generation) && !look(inbox, 0)) {
     fy_lead_wait(engine, inbox, until);
   }
+  if (fy_engine_is_foreign(inbox->generation)) {
+    return 0; /* a signal handler has forked meanwhile */
+  }
   if (!look(inbox, 1)) {
     fy_flag_wait(&inbox->flag, seconds_to(until));
     atomic_fetch_sub(&inbox->waiters, 1);

@@ -10,10 +10,16 @@
 #include "net/engine.h"
 #include "net/inbox.h"
 
-/* For how long nobody may lead, and the more while a host always came back:
- * what is due then is late by that. */
+/* For how long nobody may lead, the more while a host always came back, and
+ * at the most twice that: by so much is late what is due then. */
 #define PATIENCE (2 * FY_MILLISECOND)
 #define MOST_PATIENCE (8 * FY_MILLISECOND)
+
+/* The poller's grain: a host that meant to wait for less is not to lead. */
+#define MOMENT FY_MILLISECOND
+
+/* How long signals may have to wait. */
+#define PEEK (10 * FY_MILLISECOND)
 
 /* So many requests of a host are worth a thread of their own. */
 enum { MANY = 8 };
@@ -102,16 +108,21 @@ static void stand_by(struct fy_engine *engine) {
   lead->is_called = 0;
 }
 
+/* Only for one that was woken after it last went to sleep: another would not
+ * come. */
 void fy_lead_step_aside(struct fy_engine *engine) {
   struct fy_lead *lead = &engine->lead;
-  const void *told = atomic_exchange(&lead->told, NULL);
+  const void *told;
 
-  if (!told || !may_lead(engine, told)) {
+  if (!atomic_load(&lead->told)) {
     return;
   }
   pthread_mutex_lock(&engine->lock);
-  if (lead->wish == told && !atomic_load(&engine->stopping)) {
+  told = atomic_exchange(&lead->told, NULL);
+  if (told && lead->wish == told && !engine->first &&
+      !atomic_load(&engine->stopping) && may_lead(engine, told)) {
     lead->wish = NULL;
+    lead->host = lead->wisher;
     lead->by = FY_LED_BY_NOBODY;
     engine->sleeping = 0;
     stand_by(engine);
@@ -147,6 +158,8 @@ static int take(struct fy_engine *engine, const struct freddy_inbox *inbox) {
     }
   } else {
     lead->wish = inbox;
+    lead->wisher = pthread_self();
+    atomic_store(&lead->told, NULL);
   }
   pthread_mutex_unlock(&engine->lock);
   return taken;
@@ -158,7 +171,7 @@ static void leave(struct fy_engine *engine, int goes_on) {
   pthread_mutex_lock(&engine->lock);
   lead->by = FY_LED_BY_NOBODY;
   engine->sleeping = 0;
-  if (goes_on || lead->is_called) {
+  if (goes_on || lead->is_called || engine->first) {
     fy_lead_call(engine, 1);
   } else if (lead->is_deaf) {
     pthread_cond_signal(&lead->cond);
@@ -166,53 +179,104 @@ static void leave(struct fy_engine *engine, int goes_on) {
   pthread_mutex_unlock(&engine->lock);
 }
 
+void fy_lead_abdicate(struct fy_engine *engine) {
+  struct fy_lead *lead = &engine->lead;
+
+  pthread_mutex_lock(&engine->lock);
+  if (lead->by == FY_LED_BY_HOST &&
+      pthread_equal(lead->host, pthread_self())) {
+    lead->by = FY_LED_BY_NOBODY;
+    fy_lead_call(engine, 1);
+  }
+  pthread_mutex_unlock(&engine->lock);
+}
+
+/* --- Signals ------------------------------------------------------------ */
+
 struct signals {
   sigset_t before;
   sigset_t asleep; /* blocked while it sleeps */
+  sigset_t awake;  /* and otherwise: all */
+  int had_pipe;    /* a SIGPIPE of somebody else was pending */
   int cancel_state;
 };
 
 /* Nor may pthread_cancel end a thread that leads. */
 static void hold_signals(struct signals *signals) {
-  sigset_t all;
+  sigset_t pending;
 
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &signals->cancel_state);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &signals->before);
+  sigfillset(&signals->awake);
+  pthread_sigmask(SIG_SETMASK, &signals->awake, &signals->before);
   signals->asleep = signals->before;
   sigaddset(&signals->asleep, SIGPIPE);
+  signals->had_pipe = sigismember(&signals->before, SIGPIPE) == 1 &&
+                      sigpending(&pending) == 0 &&
+                      sigismember(&pending, SIGPIPE) == 1;
 }
 
-/* OpenSSL writes without MSG_NOSIGNAL: a SIGPIPE of ours goes no further. */
+/* While one socket after the other is ready, the poller lets none in. */
+static void peek_at_signals(const struct signals *signals) {
+  pthread_sigmask(SIG_SETMASK, &signals->asleep, NULL);
+  pthread_sigmask(SIG_SETMASK, &signals->awake, NULL);
+}
+
+/* OpenSSL may write without MSG_NOSIGNAL: a SIGPIPE of ours goes no further.
+ * Where there is no sigtimedwait, no host leads. */
 static void let_signals(const struct signals *signals) {
+#ifdef __linux__
   static const struct timespec at_once = {0, 0};
   sigset_t pipe;
 
-  if (!sigismember(&signals->before, SIGPIPE)) {
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR) {
-    }
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  while (!signals->had_pipe && sigtimedwait(&pipe, NULL, &at_once) < 0 &&
+         errno == EINTR) {
   }
+#endif
   pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
   pthread_setcancelstate(signals->cancel_state, NULL);
+}
+
+/* --- Its turns ---------------------------------------------------------- */
+
+/* 1 when the engine's thread has to go on. */
+static int take_turns(struct fy_engine *engine,
+                      const struct freddy_inbox *inbox, fy_time until,
+                      const struct signals *signals) {
+  fy_time now = fy_clock_now();
+  fy_time peeked = now;
+  int may;
+
+  while ((may = may_lead(engine, inbox)) && !fy_flag_is_up(&inbox->flag) &&
+         !atomic_load(&engine->stopping) && now < until) {
+    fy_engine_turn(engine, until, &signals->asleep);
+    if (fy_engine_is_foreign(inbox->generation)) {
+      return 0;
+    }
+    now = fy_clock_now();
+    if (now - peeked > PEEK) {
+      peek_at_signals(signals);
+      peeked = now;
+    }
+  }
+  return !may || !fy_flag_is_up(&inbox->flag);
 }
 
 void fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
                   fy_time until) {
   struct signals signals;
-  int may;
+  int goes_on;
 
   if (!take(engine, inbox)) {
     return;
   }
   hold_signals(&signals);
   fy_inbox_led(inbox, engine);
-  while ((may = may_lead(engine, inbox)) && !fy_flag_is_up(&inbox->flag) &&
-         !atomic_load(&engine->stopping) && fy_clock_now() < until) {
-    fy_engine_turn(engine, until, &signals.asleep);
+  goes_on = take_turns(engine, inbox, fy_clock_add(until, -MOMENT), &signals);
+  if (!fy_engine_is_foreign(inbox->generation)) {
+    fy_inbox_led(inbox, NULL);
+    leave(engine, goes_on);
   }
-  fy_inbox_led(inbox, NULL);
   let_signals(&signals);
-  leave(engine, !may || !fy_flag_is_up(&inbox->flag));
 }

@@ -33,11 +33,13 @@ struct fy_lead {
   pthread_cond_t cond; /* the engine's thread stands by */
   int is_called;       /* and has to lead again */
   int is_deaf;         /* or looks no more whether it has to */
-  pthread_t host;      /* the last one that led */
-  unsigned turns;      /* how often one has */
+  pthread_t host;      /* the last one that led, or was let to */
+  unsigned turns;      /* how often one has led */
   const void *wish;    /* the inbox that was waited in last */
+  pthread_t wisher;    /* by whom */
 
-  const void *_Atomic told; /* the inbox whose waiter was woken last */
+  const void *_Atomic told; /* the inbox whose waiter was woken last, unless
+                               somebody has gone to sleep since */
 
   /* The leader's. */
   int connecting; /* connections that are being opened */
@@ -57,12 +59,16 @@ void fy_lead_step_aside(struct fy_engine *engine);
  * caller holds the engine's lock. */
 void fy_lead_call(struct fy_engine *engine, int by_anyone);
 
+/* This thread is to end the process, perhaps in a signal handler: it leads no
+ * more. */
+void fy_lead_abdicate(struct fy_engine *engine);
+
 /* `call` is (1) or is no more (-1) in flight. Leader. */
 void fy_lead_adopt(struct fy_engine *engine, struct freddy_call *call,
                    int change);
 
-/* Take turns until something is in `inbox`, `until` has come, or the engine's
- * thread has to go on; not one where that leads. */
+/* Take turns until something is in `inbox`, `until` is less than a moment
+ * away, or the engine's thread has to go on; not one where that leads. */
 void fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
                   fy_time until);
 

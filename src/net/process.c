@@ -104,6 +104,7 @@ static void stop_at_exit(void) {
   if (!engine) {
     return;
   }
+  fy_lead_abdicate(engine);
   fy_at_risk_wait();
   fy_engine_stop(engine, FY_STOP_EXIT);
   pthread_mutex_lock(&engine->lock);
