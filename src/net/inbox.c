@@ -231,22 +231,24 @@ void fy_inbox_cut(struct freddy_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
-void fy_inbox_led(struct freddy_inbox *inbox, struct fy_engine *engine) {
+void fy_inbox_led_no_more(struct freddy_inbox *inbox) {
   pthread_mutex_lock(&inbox->lock);
-  inbox->led = engine;
+  inbox->led = NULL;
   pthread_mutex_unlock(&inbox->lock);
 }
 
 /* 1 when there is nothing to wait for, or nothing left to wait with; else 0,
- * and this thread is counted among those who sleep, if `sleeps`. */
-static int look(struct freddy_inbox *inbox, int sleeps) {
+ * and whoever lists something wakes this thread: where it may lead `engine`,
+ * or, NULL, in its sleep. */
+static int look(struct freddy_inbox *inbox, struct fy_engine *engine) {
   int done;
 
   pthread_mutex_lock(&inbox->lock);
   inbox->has_waited = 1;
   inbox->waiter = pthread_self();
+  inbox->led = engine;
   done = inbox->first || inbox->closed;
-  if (!done && sleeps) { /* before whatever is listed next */
+  if (!done && !engine) {
     atomic_fetch_add(&inbox->waiters, 1);
   }
   pthread_mutex_unlock(&inbox->lock);
@@ -265,13 +267,14 @@ int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
   fy_time until = fy_clock_add(fy_clock_now(), fy_clock_from_seconds(seconds));
   struct fy_engine *engine = fy_engine_running();
 
-  if (engine && atomic_load(&inbox->generation) && !look(inbox, 0)) {
-    fy_lead_wait(engine, inbox, until);
+  if (engine && atomic_load(&inbox->generation) && !look(inbox, engine)) {
+    if (fy_lead_wait(engine, inbox, until)) {
+      return 1;
+    } else if (fy_engine_is_foreign(inbox->generation)) {
+      return 0; /* a signal handler has forked meanwhile */
+    }
   }
-  if (fy_engine_is_foreign(inbox->generation)) {
-    return 0; /* a signal handler has forked meanwhile */
-  }
-  if (!look(inbox, 1)) {
+  if (!look(inbox, NULL)) {
     fy_flag_wait(&inbox->flag, seconds_to(until));
     atomic_fetch_sub(&inbox->waiters, 1);
   }

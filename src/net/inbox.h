@@ -42,7 +42,7 @@ struct freddy_inbox {
   freddy_error failure;        /* or what has failed */
   freddy_ask_permits ask_permits; /* or what is asked for */
 
-  struct fy_engine *led; /* by the waiter */
+  struct fy_engine *led; /* perhaps, by the waiter: it sleeps there */
 
   int adopted; /* the engine's: calls in flight that report here */
   int to_wake; /* stands in its list */
@@ -59,10 +59,9 @@ void fy_inbox_unref(struct freddy_inbox *inbox);
 /* Deliver nothing any more. The caller posts FY_INBOX_CLOSE. */
 void fy_inbox_cut(struct freddy_inbox *inbox);
 
-/* The thread that waits leads `engine`, or, NULL, does so no more: who lists
- * something has to wake it there. */
-void fy_inbox_led(struct freddy_inbox *inbox, struct fy_engine *engine);
 int fy_inbox_wait(struct freddy_inbox *inbox, double seconds);
+/* The thread that waits leads no engine any more. */
+void fy_inbox_led_no_more(struct freddy_inbox *inbox);
 int fy_inbox_fd(struct freddy_inbox *inbox, freddy_error *err);
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event);
 

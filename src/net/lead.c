@@ -13,7 +13,7 @@
 /* For how long nobody may lead, the more while a host always came back, and
  * at the most twice that: by so much is late what is due then. */
 #define PATIENCE (2 * FY_MILLISECOND)
-#define MOST_PATIENCE (8 * FY_MILLISECOND)
+#define MOST_PATIENCE (16 * FY_MILLISECOND)
 
 /* The poller's grain: a host that meant to wait for less is not to lead. */
 #define MOMENT FY_MILLISECOND
@@ -263,20 +263,21 @@ static int take_turns(struct fy_engine *engine,
   return !may || !fy_flag_is_up(&inbox->flag);
 }
 
-void fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
-                  fy_time until) {
+int fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
+                 fy_time until) {
   struct signals signals;
   int goes_on;
 
   if (!take(engine, inbox)) {
-    return;
+    return 0;
   }
   hold_signals(&signals);
-  fy_inbox_led(inbox, engine);
   goes_on = take_turns(engine, inbox, fy_clock_add(until, -MOMENT), &signals);
   if (!fy_engine_is_foreign(inbox->generation)) {
-    fy_inbox_led(inbox, NULL);
+    fy_inbox_led_no_more(inbox);
     leave(engine, goes_on);
   }
   let_signals(&signals);
+  return !fy_engine_is_foreign(inbox->generation) &&
+         fy_flag_is_up(&inbox->flag);
 }
