@@ -6,6 +6,15 @@
 #include "child.h"
 #include "lead_util.h"
 
+#ifndef __SANITIZE_THREAD__
+/* A thread that is sent SIGUSR1. */
+static struct {
+  pthread_t main;
+  atomic_int waits; /* it is in freddy_inbox_wait */
+  int locks;        /* so many later it is sent the signal; 0: not at one */
+} here;
+#endif
+
 /* --- fork --------------------------------------------------------------- */
 
 /* A child is a process like any other: it may lead its own engine. */
@@ -65,6 +74,87 @@ static void test_fork_after_a_wait(struct rig *rig) {
   freddy_call_free(parents_call);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static volatile pid_t handlers_child;
+
+static void fork_now(int sig) {
+  (void)sig;
+  handlers_child = fork();
+}
+
+/* Once it leads, if it does, and then it gets its answer. */
+static void *signal_once(void *context) {
+  time_t until = time(NULL) + 2;
+
+  (void)context;
+  while (!lead_sleeps(here.main) && time(NULL) < until) {
+    sched_yield();
+  }
+  if (lead_sleeps(here.main)) {
+    pthread_kill(here.main, SIGUSR1);
+    until = time(NULL) + PATIENCE;
+    while (handlers_child == -1 && time(NULL) < until) {
+      sched_yield();
+    }
+  }
+  atomic_store(&desk->released, 1);
+  return NULL;
+}
+
+/* The child comes out of a wait that is none any more. */
+static void be_the_child(struct rig *rig, int waited) {
+  unit_failed = 0;
+  CHECK_INT(waited, 0);
+  CHECK(freddy_inbox_forked(rig->inbox));
+  use_fresh(rig);
+  fflush(stdout);
+  _exit(unit_failed ? 1 : 0);
+}
+
+/* 1 when it was forked in a wait that it led. */
+static int fork_in_a_handler(struct rig *rig) {
+  freddy_request gate = {.path = "/gate"};
+  freddy_call *call;
+  pthread_t thread;
+  int waited;
+
+  rig_lead(rig);
+  handlers_child = -1;
+  atomic_store(&desk->released, 0);
+  call = rig_start(rig, &gate);
+  pthread_create(&thread, NULL, signal_once, NULL);
+  waited = freddy_inbox_wait(rig->inbox, PATIENCE);
+  if (handlers_child == 0) {
+    be_the_child(rig, waited);
+  }
+  pthread_join(thread, NULL);
+  CHECK_INT(waited, 1);
+  rig_done(rig->inbox, call);
+  CHECK_INT(freddy_call_status(call), 200);
+  freddy_call_free(call);
+  return handlers_child > 0;
+}
+
+static void test_fork_in_a_handler(struct rig *rig) {
+  struct sigaction action = {.sa_handler = fork_now};
+  int forks = 0;
+
+  here.main = pthread_self();
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGUSR1, &action, NULL);
+  for (int i = 0; fy_poller_lets_signals_in() && i < 10; i++) {
+    if (fork_in_a_handler(rig)) {
+      int status = -1;
+
+      forks++;
+      CHECK_INT(waitpid(handlers_child, &status, 0), handlers_child);
+      CHECK_INT(status, 0);
+    }
+  }
+  CHECK(!fy_poller_lets_signals_in() || forks > 0);
+}
+#endif
+
 /* --- exit --------------------------------------------------------------- */
 
 #ifndef __SANITIZE_THREAD__ /* its runtime may hang after such a fork */
@@ -111,12 +201,6 @@ static void exit_after_a_start(struct rig *rig) {
   start_some(&fresh);
   exit(unit_failed ? 1 : 7);
 }
-
-static struct {
-  pthread_t main;
-  atomic_int waits; /* it is in freddy_inbox_wait */
-  int locks;        /* so many later it is sent the signal; 0: not at one */
-} here;
 
 static void leave(int sig) {
   (void)sig;
@@ -254,6 +338,9 @@ int main(void) {
   desk_open(&rig);
   test_fork_while_another_leads(&rig);
   test_fork_after_a_wait(&rig);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  test_fork_in_a_handler(&rig); /* the sanitizers' allocators do not fork */
+#endif
 #ifndef __SANITIZE_THREAD__
   test_exit(&rig);
 #endif

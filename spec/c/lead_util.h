@@ -201,24 +201,27 @@ static inline void host_leave(void *context) {
   freddy_inbox_free(host->rig.inbox);
 }
 
-static inline void *host_main(void *context) {
-  struct host *host = context;
+static inline void host_wait(struct host *host) {
   freddy_request req = {.path = "/ticks", .events = 1, .retries = -1};
 
-  if (freddy_inbox_new(&host->rig.inbox, NULL)) {
-    return NULL;
-  }
-  pthread_cleanup_push(host_leave, host);
   if (freddy_start(host->rig.client, host->rig.inbox, &req, &host->call,
-                   NULL) == FREDDY_OK) {
-    while (!host->kind[0] && freddy_inbox_wait(host->rig.inbox, PATIENCE)) {
-      atomic_fetch_add(&host->waits, 1);
-      pthread_testcancel();
-      host_take(host);
-    }
+                   NULL)) {
+    return;
   }
-  pthread_cleanup_pop(1);
-  return host;
+  while (!host->kind[0] && freddy_inbox_wait(host->rig.inbox, PATIENCE)) {
+    atomic_fetch_add(&host->waits, 1);
+    pthread_testcancel();
+    host_take(host);
+  }
+}
+
+static inline void *host_main(void *context) {
+  if (freddy_inbox_new(&((struct host *)context)->rig.inbox, NULL) == 0) {
+    pthread_cleanup_push(host_leave, context);
+    host_wait(context);
+    pthread_cleanup_pop(1);
+  }
+  return context;
 }
 
 static inline void host_open(struct host *host, const struct rig *rig) {

@@ -201,7 +201,8 @@ struct signals {
   int cancel_state;
 };
 
-/* Nor may pthread_cancel end a thread that leads. */
+/* Before the engine's lock is taken: a handler that calls exit wants it, too.
+ * Nor may pthread_cancel end a thread that leads. */
 static void hold_signals(struct signals *signals) {
   sigset_t pending;
 
@@ -267,17 +268,20 @@ int fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
                  fy_time until) {
   struct signals signals;
   int goes_on;
+  int is_ready = 0;
 
-  if (!take(engine, inbox)) {
-    return 0;
-  }
   hold_signals(&signals);
-  goes_on = take_turns(engine, inbox, fy_clock_add(until, -MOMENT), &signals);
-  if (!fy_engine_is_foreign(inbox->generation)) {
-    fy_inbox_led_no_more(inbox);
-    leave(engine, goes_on);
+  if (take(engine, inbox)) {
+    goes_on =
+        take_turns(engine, inbox, fy_clock_add(until, -MOMENT), &signals);
+    if (!fy_engine_is_foreign(inbox->generation)) {
+      fy_inbox_led_no_more(inbox);
+      leave(engine, goes_on);
+      is_ready = fy_flag_is_up(&inbox->flag);
+    }
+  } else {
+    signals.had_pipe = 1; /* or would be: none can be ours */
   }
   let_signals(&signals);
-  return !fy_engine_is_foreign(inbox->generation) &&
-         fy_flag_is_up(&inbox->flag);
+  return is_ready;
 }
