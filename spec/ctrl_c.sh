@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Ctrl-C, sent to the stock interpreters while they wait for an answer: on
-# the main thread and inside coroutines, whenever it comes, and without a
-# debugger's hook being taken for it.
+# the main thread and inside coroutines, whenever it comes, whether they do the
+# engine's work meanwhile, and without a debugger's hook being taken for it.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
@@ -42,6 +42,26 @@ local function forever()
     inbox:wait(1)
   until core.now() > limit
   say("never interrupted")
+end
+-- As forever, but doing the work of the engine: as is done after some answers
+-- on one connection, while one more is waited for.
+local function answers()
+  local client = assert(core.client {
+    base_url = os.getenv "FY_TEST_HOSTILE", api_key = "a-key" })
+  local calls = {}
+  local function start(path)
+    calls[#calls + 1] = assert(client:start(inbox, #calls + 1,
+      { path = path }))
+  end
+  start "/s/never"
+  for id = 2, 20 do
+    start "/s/ok"
+    repeat
+      local ended, what = inbox:next()
+      if not ended then inbox:wait(1) end
+    until ended == id and what == "done" or core.now() > limit
+  end
+  forever()
 end
 local function report(ok, message)
   say(tostring(ok) .. " " .. tostring(message):gsub("^.*: ", ""))
@@ -102,6 +122,13 @@ for lua in ${FOUND_LUAS:-lua5.1 lua5.2 lua5.3 lua5.4 luajit}; do
     coroutine.wrap(function()
       report(coroutine.resume(coroutine.create(forever)))
     end)()'
+
+  check "ends a wait that does the engine's work" "interrupted!, 1" \
+    'answers()'
+
+  check "can be caught there, once, and in a coroutine" \
+    "false interrupted!, and once, 0" '
+    report(coroutine.resume(coroutine.create(answers)))'
 
   # The handler runs while the coroutine computes, before it waits.
   # shellcheck disable=SC2016
