@@ -252,13 +252,13 @@ static int take_turns(struct fy_engine *engine,
   while ((may = may_lead(engine, inbox)) && !fy_flag_is_up(&inbox->flag) &&
          !atomic_load(&engine->stopping) && now < until) {
     fy_engine_turn(engine, until, &signals->asleep);
-    if (fy_engine_is_foreign(inbox->generation)) {
-      return 0;
-    }
     now = fy_clock_now();
     if (now - peeked > PEEK) {
       peek_at_signals(signals);
       peeked = now;
+    }
+    if (fy_engine_is_foreign(inbox->generation)) {
+      return 0; /* a handler has forked, in a turn's sleep or in that peek */
     }
   }
   return !may || !fy_flag_is_up(&inbox->flag);
