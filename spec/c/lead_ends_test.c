@@ -75,6 +75,7 @@ static void test_fork_after_a_wait(struct rig *rig) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* The sanitizers' allocators do not fork. */
 static volatile pid_t handlers_child;
 
 static void fork_now(int sig) {
@@ -84,13 +85,14 @@ static void fork_now(int sig) {
 
 /* Once it leads, if it does, and then it gets its answer. */
 static void *signal_once(void *context) {
+  const char *path = context;
+  int wanted = strcmp(path, "/gate") == 0 ? 2 : 1;
   time_t until = time(NULL) + 2;
 
-  (void)context;
-  while (!lead_sleeps(here.main) && time(NULL) < until) {
+  while (lead_is(here.main) < wanted && time(NULL) < until) {
     sched_yield();
   }
-  if (lead_sleeps(here.main)) {
+  if (lead_is(here.main) >= wanted) {
     pthread_kill(here.main, SIGUSR1);
     until = time(NULL) + PATIENCE;
     while (handlers_child == -1 && time(NULL) < until) {
@@ -112,8 +114,8 @@ static void be_the_child(struct rig *rig, int waited) {
 }
 
 /* 1 when it was forked in a wait that it led. */
-static int fork_in_a_handler(struct rig *rig) {
-  freddy_request gate = {.path = "/gate"};
+static int fork_in_a_handler(struct rig *rig, char *path) {
+  freddy_request req = {.path = path};
   freddy_call *call;
   pthread_t thread;
   int waited;
@@ -121,8 +123,8 @@ static int fork_in_a_handler(struct rig *rig) {
   rig_lead(rig);
   handlers_child = -1;
   atomic_store(&desk->released, 0);
-  call = rig_start(rig, &gate);
-  pthread_create(&thread, NULL, signal_once, NULL);
+  call = rig_start(rig, &req);
+  pthread_create(&thread, NULL, signal_once, path);
   waited = freddy_inbox_wait(rig->inbox, PATIENCE);
   if (handlers_child == 0) {
     be_the_child(rig, waited);
@@ -135,7 +137,8 @@ static int fork_in_a_handler(struct rig *rig) {
   return handlers_child > 0;
 }
 
-static void test_fork_in_a_handler(struct rig *rig) {
+/* While it sleeps; while there is work without end. */
+static void test_fork_in_a_handler(struct rig *rig, char *path) {
   struct sigaction action = {.sa_handler = fork_now};
   int forks = 0;
 
@@ -143,7 +146,7 @@ static void test_fork_in_a_handler(struct rig *rig) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGUSR1, &action, NULL);
   for (int i = 0; fy_poller_lets_signals_in() && i < 10; i++) {
-    if (fork_in_a_handler(rig)) {
+    if (fork_in_a_handler(rig, path)) {
       int status = -1;
 
       forks++;
@@ -339,7 +342,8 @@ int main(void) {
   test_fork_while_another_leads(&rig);
   test_fork_after_a_wait(&rig);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  test_fork_in_a_handler(&rig); /* the sanitizers' allocators do not fork */
+  test_fork_in_a_handler(&rig, (char[]){"/gate"});
+  test_fork_in_a_handler(&rig, (char[]){"/flood"});
 #endif
 #ifndef __SANITIZE_THREAD__
   test_exit(&rig);

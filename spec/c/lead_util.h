@@ -34,19 +34,25 @@ static inline unsigned lead_turns(void) {
   return turns;
 }
 
-/* `thread` leads, and sleeps in its turn. */
-static inline int lead_sleeps(pthread_t thread) {
+/* 0 unless `thread` leads; 2 when it sleeps in its turn, else 1. */
+static inline int lead_is(pthread_t thread) {
   struct fy_engine *engine = fy_engine_running();
-  int sleeps;
+  int is;
 
   if (!engine) {
     return 0; /* the process exits */
   }
   pthread_mutex_lock(&engine->lock);
-  sleeps = engine->lead.by == FY_LED_BY_HOST &&
-           pthread_equal(engine->lead.host, thread) && engine->sleeping;
+  is = engine->lead.by == FY_LED_BY_HOST &&
+               pthread_equal(engine->lead.host, thread)
+           ? 1 + (engine->sleeping != 0)
+           : 0;
   pthread_mutex_unlock(&engine->lock);
-  return sleeps;
+  return is;
+}
+
+static inline int lead_sleeps(pthread_t thread) {
+  return lead_is(thread) == 2;
 }
 
 /* --- The server --------------------------------------------------------- */
@@ -55,7 +61,7 @@ static inline int lead_sleeps(pthread_t thread) {
 struct desk {
   atomic_int ticks;    /* events that /ticks has to have sent */
   atomic_int end;      /* and then it ends */
-  atomic_int released; /* /gate answers */
+  atomic_int released; /* /gate answers, /flood ends */
 };
 
 static struct desk *desk;
@@ -85,6 +91,26 @@ static inline int desk_ticks(int fd) {
   return 0;
 }
 
+/* Much to read and little to keep, until it is released: who reads it has no
+ * time to sleep. */
+static inline int desk_flood(int fd) {
+  static const char head[] =
+      "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n";
+  static const char chunk[] = "1\r\n.\r\n";
+  char block[1000 * (sizeof(chunk) - 1)];
+
+  for (size_t i = 0; i < sizeof(block); i++) {
+    block[i] = chunk[i % (sizeof(chunk) - 1)];
+  }
+  loop_write(fd, head, sizeof(head) - 1);
+  while (!atomic_load(&desk->released)) {
+    if (loop_write(fd, block, sizeof(block))) {
+      return 0;
+    }
+  }
+  return loop_write(fd, "0\r\n\r\n", 5) == 0;
+}
+
 static inline int desk_reset(int fd) {
   static const char half[] = "HTTP/1.1 200 X\r\nContent-Length: 9\r\n\r\nhalf";
   struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -105,6 +131,9 @@ static inline int desk_serve(struct loopback *server, int fd,
   }
   if (strcmp(req->path, "/ticks") == 0) {
     return desk_ticks(fd);
+  }
+  if (strcmp(req->path, "/flood") == 0) {
+    return desk_flood(fd);
   }
   if (strcmp(req->path, "/reset") == 0) {
     return desk_reset(fd);
