@@ -287,4 +287,15 @@ function helper.take_turns(open, take)
   return errs
 end
 
+-- Read on, and look at each event: its number leads its data.
+function helper.check_order(stream, from, to)
+  for i = from, to do
+    local event, err = stream:next()
+    if not event or event.data:match "^%d+" ~= tostring(i) then
+      error(("event %d: %s"):format(i, tostring(event and event.data:sub(1, 20)
+        or err)))
+    end
+  end
+end
+
 return helper

@@ -467,85 +467,11 @@ end)
 
 -- --- Whoever stops -------------------------------------------------------
 
-local function resident()
-  local file = assert(io.open "/proc/self/status")
-  local size = file:read "*a":match "VmRSS:%s*(%d+)"
-  file:close()
-  return tonumber(size) / 1024
-end
-
--- Read on, and look at each event: its number leads its data.
-local function check_order(stream, from, to)
-  for i = from, to do
-    local event, err = stream:next()
-    if not event or event.data:match "^%d+" ~= tostring(i) then
-      error(("event %d: %s"):format(i, tostring(event and event.data:sub(1, 20)
-        or err)))
-    end
-  end
-end
-
 describe("whoever stops reading", function()
-  -- Some 50 MB.
-  local COUNT, SIZE = 50000, 1000
-  local path = ("/v1/events?count=%d&size=%d&batch=100"):format(COUNT, SIZE)
-
-  -- What the server has sent, when that does not grow any more.
-  local function settled(tag)
-    local function sent()
-      for _, one in ipairs(helper.counters().responses) do
-        if one.tag == tag then
-          return one.bytes
-        end
-      end
-      return 0
-    end
-    local last, same = -1, 0
-    helper.eventually(function()
-      freddy.assert(emulator:get "/v1/open") -- others are served meanwhile
-      local now = sent()
-      same = now == last and now > 0 and same + 1 or 0
-      last = now
-      return same > 20
-    end, 60)
-    return last
-  end
-
-  local function check(options, tag, most_here, most_sent)
-    collectgarbage()
-    local before = resident()
-    local stream = freddy.assert(emulator:stream(path .. "&tag=" .. tag,
-      options))
-    check_order(stream, 1, 10)
-    local sent = settled(tag)
-    local grown = resident() - before
-    assert.is_true(sent < most_sent * 1048576, sent)
-    if helper.build == helper.top .. "/build" then
-      assert.is_true(grown < most_here, grown)
-    end
-    -- A second one gets on, and so does a request.
-    local other = freddy.assert(emulator:stream("/v1/events?count=1000",
-      options))
-    check_order(other, 1, 1000)
-    assert.is_true(other:finish())
-    check_order(stream, 11, COUNT)
-    assert.is_nil(stream:next())
-    assert.is_true(stream:finish())
-  end
-
-  -- The kernel's and the server's own buffers come to some MB.
-  it("holds back the server over HTTP/1.1, and loses nothing", function()
-    check({ http_version = "1.1" }, "stop1", 4, 20)
-  end)
-
-  it("over HTTP/2 too, but for libcurl's window; neighbours go on", function()
-    check({ http_version = "2" }, "stop2", 40, 60)
-  end)
-
   it("is not taken for a silent server", function()
     local stream = freddy.assert(client:stream(sse { of = "g3", n = 90,
-      gate = "taker" }, { timeout = { event = 0.1 } }))
-    freddy.sleep(0.4)
+      gate = "taker" }, { timeout = { event = 1 } }))
+    freddy.sleep(1.5)
     helper.hostile_release "taker"
     local list, err = read_all(stream)
     assert.is_nil(err)
@@ -554,9 +480,9 @@ describe("whoever stops reading", function()
 
   it("is not while it works on what it has got", function()
     local stream = freddy.assert(client:stream(sse { of = "g3", n = 300,
-      gate = "worker" }, { timeout = { event = 0.1 } }))
+      gate = "worker" }, { timeout = { event = 1 } }))
     freddy.assert(stream:next())
-    freddy.sleep(0.4)
+    freddy.sleep(1.5)
     helper.hostile_release "worker"
     local list, err = read_all(stream)
     assert.is_nil(err)
@@ -605,7 +531,7 @@ describe("many streams", function()
         local stream = freddy.assert(wide:stream("/v1/events?count=6&ms=500"))
         open = open + 1
         most = math.max(most, open)
-        check_order(stream, 1, 6)
+        helper.check_order(stream, 1, 6)
         got = got + 6
         freddy.assert(stream:finish())
         open = open - 1
@@ -626,7 +552,7 @@ describe("many streams", function()
       return function()
         local stream = freddy.assert(emulator:stream(
           "/v1/events?count=3&ms=100", { http_version = version }))
-        check_order(stream, 1, 3)
+        helper.check_order(stream, 1, 3)
         return stream:finish() and stream.http_version
       end
     end

@@ -23,22 +23,12 @@ const char *__tsan_default_options(void) {
   return "die_after_fork=0";
 }
 
-/* The exit code of a child that runs `body`; 1000 + the signal, if one killed
- * it; 2000 when it had to be killed for hanging. */
-static inline int in_child(void (*body)(struct rig *), struct rig *rig) {
+/* The exit code of a child; 1000 + the signal, if one killed it; 2000 when it
+ * had to be killed for hanging. */
+static inline int end_of(pid_t pid) {
   time_t until = time(NULL) + PATIENCE;
   int status = 0;
-  pid_t pid;
 
-  fflush(stdout);
-  quiet_wait();
-  pid = fork();
-  if (pid == 0) {
-    unit_failed = 0;
-    body(rig);
-    fflush(stdout);
-    _exit(unit_failed ? 1 : 0);
-  }
   while (waitpid(pid, &status, WNOHANG) == 0) {
     struct timespec pause = {0, 1000000};
 
@@ -50,6 +40,22 @@ static inline int in_child(void (*body)(struct rig *), struct rig *rig) {
     nanosleep(&pause, NULL);
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* That of one that runs `body`. */
+static inline int in_child(void (*body)(struct rig *), struct rig *rig) {
+  pid_t pid;
+
+  fflush(stdout);
+  quiet_wait();
+  pid = fork();
+  if (pid == 0) {
+    unit_failed = 0;
+    body(rig);
+    fflush(stdout);
+    _exit(unit_failed ? 1 : 0);
+  }
+  return end_of(pid);
 }
 
 #endif

@@ -121,6 +121,7 @@ static int fork_in_a_handler(struct rig *rig, char *path) {
   int waited;
 
   rig_lead(rig);
+  fflush(stdout);
   handlers_child = -1;
   atomic_store(&desk->released, 0);
   call = rig_start(rig, &req);
@@ -147,11 +148,8 @@ static void test_fork_in_a_handler(struct rig *rig, char *path) {
   sigaction(SIGUSR1, &action, NULL);
   for (int i = 0; fy_poller_lets_signals_in() && i < 10; i++) {
     if (fork_in_a_handler(rig, path)) {
-      int status = -1;
-
       forks++;
-      CHECK_INT(waitpid(handlers_child, &status, 0), handlers_child);
-      CHECK_INT(status, 0);
+      CHECK_INT(end_of(handlers_child), 0);
     }
   }
   CHECK(!fy_poller_lets_signals_in() || forks > 0);

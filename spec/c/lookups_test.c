@@ -108,8 +108,8 @@ static void test_waiting_spends_connect_time(struct rig *rig) {
 /* One that has waited in vain was an attempt: what it failed of is told. */
 static void test_waiting_is_an_attempt(struct rig *rig) {
   freddy_request req = {.path = "https://slow.test:1/",
-                        .retries = 5,
-                        .timeout = {.connect = 0.05, .total = 0.2}};
+                        .retries = 50,
+                        .timeout = {.connect = 0.05, .total = 1}};
   freddy_call *call = rig_start(rig, &req);
   const freddy_error *last;
   freddy_stats stats;

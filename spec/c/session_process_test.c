@@ -278,8 +278,9 @@ static void test_fifty_processes(void) {
 
 /* --- fork --------------------------------------------------------------- */
 
-/* Holds the claim and has a child that has not exec'ed; says both on its
- * output, then waits to be killed. The child ends when the pipe does. */
+/* Holds the claim and has a child that has not exec'ed, which says both on its
+ * output once it has come out of the fork; then waits to be killed. The child
+ * ends when the pipe does. */
 static int part_parent(const char *path, int number) {
   struct fy_session_file *file = open_file(path);
   char byte;
@@ -293,10 +294,10 @@ static int part_parent(const char *path, int number) {
   if (fork() == 0) {
     fy_session_file_unref(file); /* the parent's: it does not feel that */
     close(gate[1]);
+    (void)!write(STDOUT_FILENO, "!", 1);
     (void)!read(STDIN_FILENO, &byte, 1);
     _exit(0);
   }
-  (void)!write(STDOUT_FILENO, "!", 1);
   close(gate[1]);
   for (;;) {
     pause();
