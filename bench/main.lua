@@ -462,9 +462,17 @@ local PARTS = {
   end },
 }
 
-local only = os.getenv "BENCH_ONLY"
+local wanted = os.getenv "BENCH_ONLY"
+local known = { simulate = true } -- by bench/run
 for _, part in ipairs(PARTS) do
-  if not only or (" " .. only .. " "):find(" " .. part[1] .. " ", 1, true) then
+  known[part[1]] = true
+end
+for name in (wanted or ""):gmatch "%S+" do
+  assert(known[name], "BENCH_ONLY: there is no part " .. name)
+end
+for _, part in ipairs(PARTS) do
+  if not wanted or (" " .. wanted .. " "):find(" " .. part[1] .. " ", 1, true)
+  then
     part[2]()
   end
 end

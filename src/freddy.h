@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* freddy: the public C API of the Freddy AI client.
  *
- * One engine thread per process does all I/O. Nothing here blocks except
+ * One engine thread per process does all I/O, or a thread that waits for it
+ * (freddy_inbox_wait). Nothing here blocks except
  * freddy_inbox_wait and freddy_shutdown, and both say so. Functions of one
  * inbox, and of the calls that report to it, belong to one thread at a time;
  * clients may be shared between threads. Strings are NUL-terminated UTF-8
@@ -163,11 +164,15 @@ FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
 /* Block until an event is waiting or `seconds` have passed (negative: for
  * ever). Returns 1 when one is waiting, else 0. Signals do not end it.
  *
- * Where all calls in flight are those of this inbox, this thread does the
- * engine's work while it waits, which saves waking it; not while a connection
- * is being opened, which takes too long. A signal handler must therefore not
- * leave it by longjmp. Signals are blocked while there is work, pthread_cancel
- * has no effect before it returns, and about 64 KiB of stack are needed. */
+ * On Linux, where all calls in flight are those of this inbox, seven of them
+ * at most other than event streams, this thread does the engine's work while
+ * it waits, which saves waking another; not while a connection is being
+ * opened, which takes too long. When it then does not come back, up to 32 ms
+ * pass before the engine's thread takes over: what this thread starts
+ * meanwhile leaves as late. A signal handler must not leave the wait by
+ * longjmp; signals are blocked while there is work, for 10 ms at most.
+ * pthread_cancel has no effect before it returns. It needs as much stack as
+ * libcurl and TLS do. */
 FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
 
 /* A descriptor that is readable while events wait. Owned by the inbox: only

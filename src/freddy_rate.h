@@ -98,7 +98,7 @@ FREDDY_API void freddy_client_rate(freddy_client *client, freddy_rate *rate);
 typedef struct freddy_client_stats {
   uint64_t requests;  /* started */
   uint64_t failures;  /* that ended with an error, which no answer is */
-  uint64_t attempts;  /* sent: the first ones, repeats, replays, redirects */
+  uint64_t attempts;  /* made: the first ones, repeats, replays, redirects */
   uint64_t retries;   /* of these, repeats of what had failed */
   uint64_t refreshes; /* of the sessions it had, by whoever shares them */
   uint64_t waits;     /* requests that could not leave at once */

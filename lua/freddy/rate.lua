@@ -85,9 +85,9 @@ end
 ---@class freddy.Stats
 ---@field requests integer started
 ---@field failures integer that ended without an answer
----@field attempts integer sent: first ones, repeats, replays, redirects
+---@field attempts integer made: first ones, repeats, replays, redirects
 ---@field retries integer of these, repeats of what had failed
----@field refreshes integer of the session, whoever shares it
+---@field refreshes integer of the sessions it had, by whoever shares them
 ---@field waits integer requests that could not leave at once
 ---@field waited number seconds that they waited, in all
 ---@field bytes_sent integer of bodies

@@ -15,6 +15,8 @@ local stream = {}
 ---@field data string its lines of data, joined by line feeds
 ---@field id? string the last one that the stream gave, by this event or before
 ---@field retry? integer milliseconds, on an event that brought them
+---@field class? string of an answer's event (client.responses:stream)
+---@field whole? true the piece of an answer is all of its text, made up anew
 ---@field json any `data` decoded, when it is JSON: at the first look, and then
 ---  kept; else nil
 

@@ -263,7 +263,7 @@ static double seconds_to(fy_time until) {
                            : 0;
 }
 
-int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
+static int wait_for(struct freddy_inbox *inbox, double seconds) {
   fy_time until = fy_clock_add(fy_clock_now(), fy_clock_from_seconds(seconds));
   struct fy_engine *engine = fy_engine_running();
 
@@ -279,6 +279,21 @@ int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
     atomic_fetch_sub(&inbox->waiters, 1);
   }
   return fy_flag_is_up(&inbox->flag);
+}
+
+/* A thread that is cancelled in there would take with it what others need. */
+int fy_inbox_wait(struct freddy_inbox *inbox, double seconds) {
+#ifndef __ANDROID__ /* which has no pthread_cancel */
+  int before, unused;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+#endif
+  int is_ready = wait_for(inbox, seconds);
+
+#ifndef __ANDROID__
+  pthread_setcancelstate(before, &unused);
+#endif
+  return is_ready;
 }
 
 static int open_fds(int *readable, int *writable) {

@@ -42,7 +42,8 @@ struct freddy_inbox {
   freddy_error failure;        /* or what has failed */
   freddy_ask_permits ask_permits; /* or what is asked for */
 
-  struct fy_engine *led; /* perhaps, by the waiter: it sleeps there */
+  struct fy_engine *led; /* perhaps, by the waiter: its poller
+                            is where that one sleeps */
 
   int adopted; /* the engine's: calls in flight that report here */
   int to_wake; /* stands in its list */

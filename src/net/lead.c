@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <time.h>
 
 #include "net/call.h"
@@ -130,11 +129,11 @@ void fy_lead_step_aside(struct fy_engine *engine) {
   pthread_mutex_unlock(&engine->lock);
 }
 
-void fy_lead_call(struct fy_engine *engine, int by_anyone) {
+void fy_lead_call(struct fy_engine *engine, int whoever) {
   struct fy_lead *lead = &engine->lead;
 
-  if (by_anyone || (lead->by == FY_LED_BY_NOBODY &&
-                    !pthread_equal(lead->host, pthread_self()))) {
+  if (whoever || (lead->by == FY_LED_BY_NOBODY &&
+                  !pthread_equal(lead->host, pthread_self()))) {
     lead->is_called = 1;
     pthread_cond_signal(&lead->cond);
   }
@@ -198,15 +197,13 @@ struct signals {
   sigset_t asleep; /* blocked while it sleeps */
   sigset_t awake;  /* and otherwise: all */
   int had_pipe;    /* a SIGPIPE of somebody else was pending */
-  int cancel_state;
 };
 
 /* Before the engine's lock is taken: a handler that calls exit wants it, too.
- * Nor may pthread_cancel end a thread that leads. */
+ */
 static void hold_signals(struct signals *signals) {
   sigset_t pending;
 
-  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &signals->cancel_state);
   sigfillset(&signals->awake);
   pthread_sigmask(SIG_SETMASK, &signals->awake, &signals->before);
   signals->asleep = signals->before;
@@ -236,7 +233,6 @@ static void let_signals(const struct signals *signals) {
   }
 #endif
   pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
-  pthread_setcancelstate(signals->cancel_state, NULL);
 }
 
 /* --- Its turns ---------------------------------------------------------- */

@@ -11,8 +11,10 @@
  * lead while a connection is being opened (a TLS handshake takes tens of
  * milliseconds), and the longest of what is left is a read of libcurl's. Nor
  * does it where many requests are in flight: two threads get more done then
- * than the wake-ups cost. In its turns signals are blocked, as they are in the
- * engine's thread; they come in while it sleeps. */
+ * than the wake-ups cost.
+ *
+ * In its turns signals are blocked, as they are in the engine's thread; they
+ * come in while it sleeps. */
 #ifndef FY_NET_LEAD_H
 #define FY_NET_LEAD_H
 
@@ -55,9 +57,10 @@ void fy_lead_clear(struct fy_lead *lead);
  * stand by until this thread has to. */
 void fy_lead_step_aside(struct fy_engine *engine);
 
-/* Something was posted while nobody slept, or the engine is to stop. The
- * caller holds the engine's lock. */
-void fy_lead_call(struct fy_engine *engine, int by_anyone);
+/* The engine's thread has to lead; `whoever`: 0 when something was posted, by
+ * the host that led last perhaps, which is about to lead again. The caller
+ * holds the engine's lock. */
+void fy_lead_call(struct fy_engine *engine, int whoever);
 
 /* This thread is to end the process, perhaps in a signal handler: it leads no
  * more. */
