@@ -11,6 +11,13 @@ local emulator
 setup(function()
   helper.reset()
   emulator = helper.client { retries = 0 }
+  for _, version in ipairs { "1.1", "2" } do -- what only the first ones take
+    local stream = freddy.assert(emulator:stream("/v1/events?count=1000",
+      { http_version = version }))
+    helper.check_order(stream, 1, 1000)
+    assert(stream:finish())
+    freddy.assert(emulator:get("/v1/open", { http_version = version }))
+  end
 end)
 
 teardown(function()
