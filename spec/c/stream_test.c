@@ -6,7 +6,7 @@
 #include "engine_util.h"
 #include "net/call.h"
 
-enum { BIG = 12 * 1024 * 1024 };
+enum { BIG = 48 * 1024 * 1024 }; /* more than the kernel may hold */
 
 static unsigned char nth_byte(size_t n) {
   return (unsigned char)(n * 31 + n / 251);
