@@ -199,8 +199,7 @@ struct signals {
   int had_pipe;    /* a SIGPIPE of somebody else was pending */
 };
 
-/* Before the engine's lock is taken: a handler that calls exit wants it, too.
- */
+/* Before the engine's lock is taken: a handler that calls exit takes it. */
 static void hold_signals(struct signals *signals) {
   sigset_t pending;
 
