@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine does the I/O of the process. It owns libcurl's multi handle, every
- * transfer and every deadline; because one thread at a time does its work,
- * they need no locks. That is a thread of its own, or a host that waits
+/* The engine does the I/O of the process. It owns libcurl's multi handle,
+ * every transfer and every deadline; because one thread at a time does its
+ * work, they need no locks. That is a thread of its own, or a host that waits
  * (net/lead.h): "engine thread", here and elsewhere, is the one that leads. It
  * is started at the first request and shared by all clients and Lua states. */
 #ifndef FY_NET_ENGINE_H
