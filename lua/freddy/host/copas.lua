@@ -1,10 +1,9 @@
 -- SPDX-License-Identifier: MIT
 --- The host for copas: a call yields the thread that makes it, and the others
---- go on. While something is under way, a thread of ours serves what arrives.
---- See block.lua for the interface.
----
---- Copas wakes threads whose sockets are readable, and socket.select takes
---- anything with a descriptor for one: a *place* is, once its entry is done.
+--- go on. While something is under way, a thread of ours serves what arrives
+--- (see block.lua). Copas wakes threads whose sockets are readable, and select
+--- takes anything with a descriptor for one: a *place* is, once its entry is
+--- done. It has the inbox's, which is then skipped, and so counts as readable.
 local copas = require "copas"
 local misuse = require "freddy.misuse"
 
@@ -14,6 +13,7 @@ local BLOCKED = "nothing can wait here but a thread of copas "
 
 local fd, pump, serving
 local busy = false -- tasks or callbacks are left
+local hidden -- true: the inbox, by a place that is done
 local waiting = setmetatable({}, { __mode = "k" }) -- entries
 
 local Place = {} -- { entry = (nil: the inbox), yielded =, seen = }
@@ -25,12 +25,13 @@ end
 -- Asked by socket.select, before it waits: copas has the thread.
 function Place:getfd()
   self.seen = true
+  hidden = hidden or self.entry and self.entry.done
   return (not self.entry or self.entry.done) and fd or -1
 end
 
--- Asked of those with a descriptor: whether it need not be looked at.
+-- Asked of those with a descriptor, after: whether it need not be looked at.
 function Place:dirty()
-  return self.entry ~= nil or not is_needed()
+  return self.entry ~= nil or hidden or not is_needed()
 end
 
 -- Asked by copas.receive, which yields the thread after a "timeout".
@@ -52,12 +53,11 @@ local function serve()
   local ok, problem = true, nil
   while ok and is_needed() do
     stay(nil)
+    hidden = false
     ok, problem = pcall(pump.serve, BUDGET)
   end
   serving = false
-  if not ok then
-    error(problem, 0)
-  end
+  assert(ok, problem)
 end
 
 local function start()
