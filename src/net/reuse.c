@@ -26,17 +26,16 @@ static void listen_to_comments(struct fy_transfer *transfer) {
 int fy_reuse_may_send(struct fy_transfer *transfer, int port, const char *peer,
                       int peer_port) {
   struct fy_sockets *sockets = &transfer->engine->sockets;
+  int https = transfer->call->ask.target.https;
 
   if (transfer->opened || transfer->fresh) {
     return 1;
   }
   transfer->reused = fy_sockets_find(sockets, port, peer, peer_port);
-  if (fy_sockets_is_stale(sockets, transfer->reused)) {
+  if (fy_sockets_is_stale(sockets, transfer->reused,
+                          https ? &transfer->read_before : NULL)) {
     forbid(transfer);
     return 0;
-  }
-  if (transfer->call->ask.target.https) {
-    transfer->read_before = fy_sockets_read(sockets, transfer->reused);
   }
   if (transfer->read_before) {
     listen_to_comments(transfer);
@@ -47,15 +46,15 @@ int fy_reuse_may_send(struct fy_transfer *transfer, int port, const char *peer,
 /* --- The first bytes of an answer --------------------------------------- */
 
 int fy_reuse_hears_stranger(const struct fy_transfer *transfer) {
-  uint64_t before = transfer->read_before;
+  /* A close may count as one byte; a TLS record has more than its head. */
+  uint64_t enough = transfer->read_before + TLS_RECORD_HEAD;
   uint64_t now;
 
-  if (transfer->answered || !before) {
+  if (transfer->answered || !transfer->read_before) {
     return 0;
   }
-  now = fy_sockets_read(&transfer->engine->sockets, transfer->reused);
-  /* A close may count as one byte; a TLS record has more than its head. */
-  return now && now < before + TLS_RECORD_HEAD;
+  now = fy_sockets_read(&transfer->engine->sockets, transfer->reused, enough);
+  return now && now < enough;
 }
 
 void fy_reuse_refuse_stranger(struct fy_transfer *transfer) {

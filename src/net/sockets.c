@@ -39,35 +39,44 @@ static struct fy_socket *find(const struct fy_sockets *sockets, int fd) {
 }
 
 #ifdef __linux__
-/* What came in less what still waits; 0 when the system does not tell. Only
- * this thread reads, so that two equal looks at what waits mean that nothing
- * came between them. */
-static uint64_t bytes_read(int fd) {
+/* What came in so far; 0 when the system does not tell. */
+static uint64_t bytes_received(int fd) {
   struct tcp_info info = {.tcpi_state = 0};
   socklen_t size = sizeof(info);
-  int before = 0;
-  int after = 0;
 
-  for (int tries = 0; tries < 8; tries++) {
-    if (ioctl(fd, FIONREAD, &before) ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
-        size < offsetof(struct tcp_info, tcpi_bytes_received) +
-                   sizeof(info.tcpi_bytes_received) ||
-        ioctl(fd, FIONREAD, &after)) {
-      return 0;
-    }
-    if (before == after) {
-      break;
-    }
-  }
-  return info.tcpi_bytes_received - (uint64_t)before;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) ||
+                 size < offsetof(struct tcp_info, tcpi_bytes_received) +
+                            sizeof(info.tcpi_bytes_received)
+             ? 0
+             : info.tcpi_bytes_received;
 }
 #else
-static uint64_t bytes_read(int fd) {
+static uint64_t bytes_received(int fd) {
   (void)fd;
   return 0;
 }
 #endif
+
+/* What came in less what still waits: `enough`, or exactly how much. Only
+ * this thread reads, so that two equal looks at what waits mean that nothing
+ * came between them. */
+static uint64_t bytes_read(int fd, uint64_t enough) {
+  uint64_t received = 0;
+  int before = -1;
+  int after = -1;
+
+  for (int tries = 0; tries < 8; tries++) {
+    before = after;
+    received = bytes_received(fd);
+    if (!received || ioctl(fd, FIONREAD, &after)) {
+      return 0;
+    }
+    if (after == before || received >= enough + (uint64_t)after) {
+      break;
+    }
+  }
+  return received - (uint64_t)after;
+}
 
 /* --- Birth and death ---------------------------------------------------- */
 
@@ -334,8 +343,10 @@ static int has_come(int fd, short what) {
   return poll(&at, 1, 0) != 0;
 }
 
-int fy_sockets_is_stale(struct fy_sockets *sockets, int fd) {
+/* What had come before has been read, where nothing waits after. */
+int fy_sockets_is_stale(struct fy_sockets *sockets, int fd, uint64_t *read) {
   const struct fy_socket *sock = find(sockets, fd);
+  uint64_t received;
 
   if (!sock) {
     return 0;
@@ -343,7 +354,11 @@ int fy_sockets_is_stale(struct fy_sockets *sockets, int fd) {
   if (!sock->http1) {
     return has_come(fd, POLLRDHUP);
   }
+  received = read && sock->idle ? bytes_received(fd) : 0;
   if (!sock->idle || !has_come(fd, POLLIN | POLLRDHUP)) {
+    if (read) {
+      *read = sock->idle ? received : bytes_read(fd, UINT64_MAX / 2);
+    }
     return 0;
   }
   shut_down(sockets, fd);
@@ -359,8 +374,9 @@ void fy_sockets_keep(struct fy_sockets *sockets, int fd) {
   }
 }
 
-uint64_t fy_sockets_read(const struct fy_sockets *sockets, int fd) {
+uint64_t fy_sockets_read(const struct fy_sockets *sockets, int fd,
+                         uint64_t enough) {
   const struct fy_socket *sock = find(sockets, fd);
 
-  return sock && sock->http1 ? bytes_read(fd) : 0;
+  return sock && sock->http1 ? bytes_read(fd, enough) : 0;
 }
