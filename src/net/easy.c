@@ -22,6 +22,8 @@
 
 /* libcurl's own connect timeout must never fire before ours. */
 static const long NO_TIMEOUT_MS = 1000L * 1000 * 1000;
+/* Less than the one that it has by itself. */
+static const fy_time CURL_LIMIT = 240 * FY_SECOND;
 
 /* --- The pool ----------------------------------------------------------- */
 
@@ -422,9 +424,17 @@ static void set_engine(struct fy_transfer *transfer) {
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(easy, CURLOPT_SHARE, transfer->engine->share);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, NO_TIMEOUT_MS);
   curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT,
                    (long)FY_DNS_CACHE_SECONDS);
+}
+
+/* Ours ends it before libcurl's own limit does (300 s), or that has to be
+ * raised. One that is set, though, stays among libcurl's timers to the end of
+ * the answer, which sorts them twice with each read. */
+static void set_limit(struct fy_transfer *transfer) {
+  curl_easy_setopt(
+      transfer->easy, CURLOPT_CONNECTTIMEOUT_MS,
+      transfer->call->ask.connect < CURL_LIMIT ? 0L : NO_TIMEOUT_MS);
 }
 
 /* What a handle keeps for the next plain request of this client. */
@@ -447,6 +457,7 @@ int fy_easy_setup(struct fy_transfer *transfer) {
   }
   set_callbacks(transfer);
   set_version(transfer);
+  set_limit(transfer);
   if (set_text(transfer->easy, CURLOPT_URL, transfer->call->ask.target.url) ||
       set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
     return FREDDY_ENOMEM;
