@@ -267,6 +267,9 @@ void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
 static struct fy_post *take_post(struct fy_engine *engine, unsigned *wishes) {
   struct fy_post *post;
 
+  if (!engine->first) {
+    return NULL;
+  }
   pthread_mutex_lock(&engine->lock);
   post = engine->first;
   if (post) {
@@ -314,8 +317,8 @@ static fy_time go_to_sleep(struct fy_engine *engine, fy_time until) {
   return timeout;
 }
 
-void fy_engine_turn(struct fy_engine *engine, fy_time until,
-                    const sigset_t *asleep) {
+fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
+                       const sigset_t *asleep) {
   struct fy_ready ready[EVENTS_PER_TURN];
   fy_time timeout = go_to_sleep(engine, until);
   int count =
@@ -325,7 +328,7 @@ void fy_engine_turn(struct fy_engine *engine, fy_time until,
   fy_time now = fy_clock_now();
 
   if (engine->generation != fy_engine_generation()) {
-    return; /* a signal handler has forked, and this is the child */
+    return now; /* a signal handler has forked, and this is the child */
   }
   fy_process_hold_fork();
   fy_take_back(1);
@@ -343,6 +346,7 @@ void fy_engine_turn(struct fy_engine *engine, fy_time until,
   }
   atomic_store(&engine->in_curl, 0);
   fy_process_let_fork();
+  return now;
 }
 
 /* 1 when a look-up that hangs need not be joined (libcurl from 7.87 on).

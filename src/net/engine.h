@@ -35,7 +35,8 @@ struct fy_engine {
   uint64_t generation;  /* of the process */
   pthread_mutex_t lock; /* the queue, `sleeping`, `stopped` */
   pthread_cond_t stopped_cond;
-  struct fy_post *first, *last;
+  struct fy_post *_Atomic first;
+  struct fy_post *last;
   int sleeping;
   int stopped;
   struct fy_lead lead;
@@ -79,9 +80,9 @@ int fy_engine_prepare(freddy_error *err);
 
 /* One turn: sleep until something is to be done or `until` has come, and do
  * it. `asleep`: the signals that are blocked in that sleep; NULL: as they are.
- * Leader. */
-void fy_engine_turn(struct fy_engine *engine, fy_time until,
-                    const sigset_t *asleep);
+ * When it woke. Leader. */
+fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
+                       const sigset_t *asleep);
 
 /* Around all that the engine does in a turn: no fork happens within. */
 void fy_process_hold_fork(void);

@@ -246,8 +246,7 @@ static int take_turns(struct fy_engine *engine,
 
   while ((may = may_lead(engine, inbox)) && !fy_flag_is_up(&inbox->flag) &&
          !atomic_load(&engine->stopping) && now < until) {
-    fy_engine_turn(engine, until, &signals->asleep);
-    now = fy_clock_now();
+    now = fy_engine_turn(engine, until, &signals->asleep);
     if (now - peeked > PEEK) {
       peek_at_signals(signals);
       peeked = now;
