@@ -45,7 +45,11 @@ local LOCATIONS = [[
     content_by_lua_block { ngx.print(ngx.shared.said:get(ngx.unescape_uri(
       ngx.var.query_string)) or "nothing") }
   }
+  location = /balanced {
+    proxy_pass http://balanced;
+  }
   location = /phases {
+    set_by_lua_block $unused { say "set" return "" }
     rewrite_by_lua_block { say "rewrite" }
     access_by_lua_block { say "access" }
     content_by_lua_block {
@@ -83,7 +87,18 @@ setup(function()
   helper.reset()
   helper.hostile_reset()
   server = nginx_util.start {
-    http = INIT .. 'init_worker_by_lua_block { say "init_worker" }',
+    http = INIT .. [[
+      init_worker_by_lua_block { say "init_worker" }
+      upstream balanced {
+        server 0.0.0.1;
+        balancer_by_lua_block {
+          say "balancer"
+          local host, port = ("@LISTEN@"):match "(.*):(.*)"
+          assert(require "ngx.balancer".set_current_peer(host, port))
+        }
+      }
+      server { listen @LISTEN@; return 200 "balanced"; }
+    ]],
     server = LOCATIONS .. [[
       location = /tasks {
         content_by_lua_block {
@@ -222,6 +237,7 @@ end)
 describe("the phase of nginx", function()
   setup(function()
     server:get "/phases"
+    assert.equal("balanced", (server:get "/balanced"))
     helper.eventually(function()
       return said "timer callback" == "ok" and said "log fire" ~= "nothing"
     end)
@@ -235,8 +251,8 @@ describe("the phase of nginx", function()
     end)
   end
 
-  for _, phase in ipairs { "init_worker", "header_filter", "body_filter",
-      "log" } do
+  for _, phase in ipairs { "init_worker", "set", "balancer", "header_filter",
+      "body_filter", "log" } do
     it(phase .. " can send, and says what to do about waiting", function()
       local text = said(phase .. " get")
       assert.truthy(text:find("client:get: nothing can wait in " .. phase
@@ -259,7 +275,8 @@ describe("the phase of nginx", function()
 
   it("any has its fired requests arrive", function()
     for _, phase in ipairs { "rewrite", "access", "content", "timer",
-        "init_worker", "header_filter", "body_filter", "log" } do
+        "init_worker", "set", "balancer", "header_filter", "body_filter",
+        "log" } do
       local log = helper.hostile_log {
         tag = "nginx-" .. phase .. "-fire", complete = 1, timeout = 10,
       }
@@ -307,12 +324,18 @@ describe("a client that goes away", function()
   end)
 end)
 
-describe("ssl_certificate_by_lua", function()
-  it("can wait", function()
+describe("the phase of nginx", function()
+  it("can wait in a TLS handshake for its certificate only", function()
     local dir = helper.ca_file:match "^(.*)/"
     local tls = nginx_util.start {
-      http = INIT, tls = dir,
+      http = INIT .. [[
+        ssl_session_tickets off;
+        ssl_session_fetch_by_lua_block { say "ssl_session_fetch" }
+        ssl_session_store_by_lua_block { say "ssl_session_store" }
+      ]],
+      tls = dir,
       tls_server = [[
+        ssl_client_hello_by_lua_block { say "ssl_client_hello" }
         ssl_certificate_by_lua_block { say "ssl_certificate" }
         location = /said {
           content_by_lua_block { ngx.print(ngx.shared.said:get(
@@ -323,10 +346,23 @@ describe("ssl_certificate_by_lua", function()
     finally(function()
       tls:stop()
     end)
+    -- A session by its number, kept by nobody, which the second ask for.
+    local out = nginx_util.sh("openssl s_client -connect 127.0.0.1:"
+      .. tls.tls_port .. " -tls1_2 -reconnect </dev/null")
     local client = helper.client { base_url = tls.tls_url }
+    local function heard(what)
+      return freddy.assert(client:get("/said?" .. what:gsub(" ", "%%20"))).body
+    end
     for _, what in ipairs { "get", "fire", "send" } do
-      local res = freddy.assert(client:get("/said?ssl_certificate%20" .. what))
-      assert.equal("ok", res.body)
+      assert.equal("ok", heard("ssl_certificate " .. what))
+    end
+    for _, phase in ipairs { "ssl_client_hello", "ssl_session_fetch",
+        "ssl_session_store" } do
+      local text = heard(phase .. " get")
+      assert.truthy(text:find("client:get: nothing can wait in " .. phase
+        .. "_by_lua: call it in", 1, true), text .. out)
+      assert.equal("ok", heard(phase .. " fire"))
+      assert.equal("ok", heard(phase .. " send"))
     end
     client:close()
   end)

@@ -8,9 +8,10 @@ local pump = require "freddy.nginx_pump"
 local semaphore = require "ngx.semaphore"
 local get_phase = ngx.get_phase
 
+-- Without OpenResty's patches a handshake ends when ssl_client_hello or
+-- ssl_session_fetch yields.
 local YIELDS = { rewrite = true, server_rewrite = true, access = true,
-  content = true, timer = true, preread = true, ssl_cert = true,
-  ssl_session_fetch = true, ssl_client_hello = true }
+  content = true, timer = true, preread = true, ssl_cert = true }
 local ELSEWHERE = "in a rewrite, access or content phase or in a timer "
   .. "(ngx.timer.at)"
 local WAY_OUT = {
