@@ -88,8 +88,9 @@ end
 
 -- --- Lines ---------------------------------------------------------------
 
-local function compare(freddy, other, plain)
+local function compare(freddy, cjson, other, plain)
   return {
+    cjson = cjson.rate / other.rate, cjson_rate = cjson.rate,
     speed = freddy.rate / other.rate, rate = freddy.rate, other = other.rate,
     cpu = freddy.own / other.own, own = freddy.own, other_own = other.own,
     others = freddy.others, raw = plain.cpu / plain.count * 1e6,
@@ -103,12 +104,15 @@ local WAYS = {
     bar = ">= 1.0" },
 }
 
-local function print_way(line, way, all)
+-- Both use cjson then; freddy's own reader is jansson.
+local function print_way(line, way, all, other)
   local function of(name)
     return all[name .. way.suffix]
   end
-  line(way.name .. ", throughput / plain cosocket", "%.2f x", of "speed",
-    way.bar, ("%.0f requests/s; %.0f"):format(of "rate", of "other"))
+  line(way.name .. ", throughput / " .. other, "%.2f x", of "speed", way.bar,
+    ("%.0f requests/s; %.0f"):format(of "rate", of "other"))
+  line("  the same with json = cjson, as that has it", "%.2f x", of "cjson",
+    way.bar, ("%.0f requests/s"):format(of "cjson_rate"))
   line("  CPU of the worker's thread / the same", "%.2f x", of "cpu", nil,
     ("%.1f us a request; %.1f"):format(of "own", of "other_own"))
   line("  CPU of the engine's thread / raw loop", "%.2f x", of "engine", nil,
@@ -127,6 +131,7 @@ return function(title, rounds, line, raw_loop)
     local out = { idle = ping() }
     for _, way in ipairs(WAYS) do
       local figures = compare(measure("freddy" .. way.suffix),
+        measure("freddy-cjson" .. way.suffix),
         measure("cosocket" .. way.suffix), raw_loop(way.tls, WIDTH))
       for name, figure in pairs(figures) do
         out[name .. way.suffix] = figure
@@ -136,8 +141,9 @@ return function(title, rounds, line, raw_loop)
     out.p50, out.p99 = delays()
     return out
   end)
+  local other = run(("curl -s %s/cosocket-name"):format(FRONT))
   for _, way in ipairs(WAYS) do
-    print_way(line, way, all)
+    print_way(line, way, all, other)
   end
   line("from an answer's end to its handler, p50 ms", "%.3f", all.p50,
     "<= 0.5", ("p99 %.3f; 50 wait for 200 ms each"):format(all.p99))
