@@ -103,19 +103,26 @@ reuse["keepalive-close"] = {
   end,
 }
 
+-- The nth of a list, or its last one.
+local function nth_of(list, nth)
+  local names = {}
+  for name in list:gmatch "[^,]+" do
+    names[#names + 1] = name
+  end
+  return names[math.min(nth, #names)]
+end
+
 reuse["sequence"] = {
   about = "the nth request (counted for each `tag`) runs the nth scenario "
     .. "of the list `of`, the last one for ever; they share the arguments, "
-    .. "and `with` is their `of`",
+    .. "and `with` is their `of`; `end` may be such a list, too",
   args = "of=close-before,ok with=",
   pick = function(args)
-    local names = {}
-    for name in (args.of or "close-before,ok"):gmatch("[^,]+") do
-      names[#names + 1] = name
-    end
-    args.of = args.with
     local nth = log.count("sequence " .. (args.tag or ""))
-    return names[math.min(nth, #names)]
+    local name = nth_of(args.of or "close-before,ok", nth)
+    args.of = args.with
+    args["end"] = args["end"] and nth_of(args["end"], nth)
+    return name
   end,
 }
 
