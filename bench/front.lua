@@ -104,16 +104,15 @@ local WAYS = {
     bar = ">= 1.0" },
 }
 
--- Both use cjson then; freddy's own reader is jansson.
-local function print_way(line, way, all, other)
+local function print_way(line, way, all, peer)
   local function of(name)
     return all[name .. way.suffix]
   end
-  line(way.name .. ", throughput / " .. other, "%.2f x", of "speed", way.bar,
+  line(way.name .. ", throughput / " .. peer, "%.2f x", of "speed", way.bar,
     ("%.0f requests/s; %.0f"):format(of "rate", of "other"))
   line("  the same with json = cjson, as that has it", "%.2f x", of "cjson",
     way.bar, ("%.0f requests/s"):format(of "cjson_rate"))
-  line("  CPU of the worker's thread / the same", "%.2f x", of "cpu", nil,
+  line("  CPU of the worker's thread / " .. peer, "%.2f x", of "cpu", nil,
     ("%.1f us a request; %.1f"):format(of "own", of "other_own"))
   line("  CPU of the engine's thread / raw loop", "%.2f x", of "engine", nil,
     ("%.1f us a request; %.1f"):format(of "others", of "raw"))
@@ -141,9 +140,9 @@ return function(title, rounds, line, raw_loop)
     out.p50, out.p99 = delays()
     return out
   end)
-  local other = run(("curl -s %s/cosocket-name"):format(FRONT))
+  local peer = run(("curl -s %s/cosocket-name"):format(FRONT))
   for _, way in ipairs(WAYS) do
-    print_way(line, way, all, other)
+    print_way(line, way, all, peer)
   end
   line("from an answer's end to its handler, p50 ms", "%.3f", all.p50,
     "<= 0.5", ("p99 %.3f; 50 wait for 200 ms each"):format(all.p99))

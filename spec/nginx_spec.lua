@@ -346,7 +346,7 @@ describe("the phase of nginx", function()
     finally(function()
       tls:stop()
     end)
-    -- A session by its number, kept by nobody, which the second ask for.
+    -- The second connection asks for the session of the first.
     local out = nginx_util.sh("openssl s_client -connect 127.0.0.1:"
       .. tls.tls_port .. " -tls1_2 -reconnect </dev/null")
     local client = helper.client { base_url = tls.tls_url }

@@ -22,8 +22,8 @@
 
 /* libcurl's own connect timeout must never fire before ours. */
 static const long NO_TIMEOUT_MS = 1000L * 1000 * 1000;
-/* Less than the one that it has by itself. */
-static const fy_time CURL_LIMIT = 240 * FY_SECOND;
+/* Below this, which is less than the limit of its own, ours does. */
+static const fy_time OURS_IS_FIRST = 240 * FY_SECOND;
 
 /* --- The pool ----------------------------------------------------------- */
 
@@ -428,13 +428,19 @@ static void set_engine(struct fy_transfer *transfer) {
                    (long)FY_DNS_CACHE_SECONDS);
 }
 
-/* Ours ends it before libcurl's own limit does (300 s), or that has to be
- * raised. One that is set, though, stays among libcurl's timers to the end of
- * the answer, which sorts them twice with each read. */
-static void set_limit(struct fy_transfer *transfer) {
-  curl_easy_setopt(
-      transfer->easy, CURLOPT_CONNECTTIMEOUT_MS,
-      transfer->call->ask.connect < CURL_LIMIT ? 0L : NO_TIMEOUT_MS);
+void fy_easy_lift_limit(struct fy_transfer *transfer) {
+  curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, NO_TIMEOUT_MS);
+}
+
+/* Mostly libcurl is left to its own limit of 300 s, which is no timer. One
+ * that is set stays among its timers to the end of the answer, and each read
+ * of a socket has it sort those. */
+static void set_connect_limit(struct fy_transfer *transfer) {
+  if (transfer->call->ask.connect < OURS_IS_FIRST) {
+    curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, 0L);
+  } else {
+    fy_easy_lift_limit(transfer);
+  }
 }
 
 /* What a handle keeps for the next plain request of this client. */
@@ -457,7 +463,7 @@ int fy_easy_setup(struct fy_transfer *transfer) {
   }
   set_callbacks(transfer);
   set_version(transfer);
-  set_limit(transfer);
+  set_connect_limit(transfer);
   if (set_text(transfer->easy, CURLOPT_URL, transfer->call->ask.target.url) ||
       set_body(transfer) || set_headers(transfer) || set_resolve(transfer)) {
     return FREDDY_ENOMEM;

@@ -23,6 +23,8 @@ void fy_easy_drop_pool(struct fy_engine *engine);
 /* Set everything up. FREDDY_OK or FREDDY_ENOMEM. The credential is read now,
  * at send time, and put nowhere but into the header that is sent. */
 int fy_easy_setup(struct fy_transfer *transfer);
+/* Its connect may last as long as it likes, by libcurl's leave. */
+void fy_easy_lift_limit(struct fy_transfer *transfer);
 /* Free what the setup made. */
 void fy_easy_clear(struct fy_transfer *transfer);
 

@@ -35,7 +35,7 @@ struct fy_engine {
   uint64_t generation;  /* of the process */
   pthread_mutex_t lock; /* the queue, `sleeping`, `stopped` */
   pthread_cond_t stopped_cond;
-  struct fy_post *_Atomic first;
+  _Atomic(struct fy_post *) first; /* written under the lock */
   struct fy_post *last;
   int sleeping;
   int stopped;
@@ -80,7 +80,7 @@ int fy_engine_prepare(freddy_error *err);
 
 /* One turn: sleep until something is to be done or `until` has come, and do
  * it. `asleep`: the signals that are blocked in that sleep; NULL: as they are.
- * When it woke. Leader. */
+ * Returns when it woke, before it did anything. Leader. */
 fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
                        const sigset_t *asleep);
 

@@ -57,9 +57,9 @@ static uint64_t bytes_received(int fd) {
 }
 #endif
 
-/* What came in less what still waits: `enough`, or exactly how much. Only
- * this thread reads, so that two equal looks at what waits mean that nothing
- * came between them. */
+/* What came in less what still waits: `enough` and more, or exactly how much;
+ * 0 when it does not stand still. Only this thread reads, so that two equal
+ * looks at what waits mean that nothing came between them. */
 static uint64_t bytes_read(int fd, uint64_t enough) {
   uint64_t received = 0;
   int before = -1;
@@ -72,10 +72,10 @@ static uint64_t bytes_read(int fd, uint64_t enough) {
       return 0;
     }
     if (after == before || received >= enough + (uint64_t)after) {
-      break;
+      return received - (uint64_t)after;
     }
   }
-  return received - (uint64_t)after;
+  return 0;
 }
 
 /* --- Birth and death ---------------------------------------------------- */
@@ -343,21 +343,24 @@ static int has_come(int fd, short what) {
   return poll(&at, 1, 0) != 0;
 }
 
-/* What had come before has been read, where nothing waits after. */
-int fy_sockets_is_stale(struct fy_sockets *sockets, int fd, uint64_t *read) {
+int fy_sockets_is_stale(struct fy_sockets *sockets, int fd, uint64_t *count) {
   const struct fy_socket *sock = find(sockets, fd);
   uint64_t received;
 
+  if (count) {
+    *count = 0;
+  }
   if (!sock) {
     return 0;
   }
   if (!sock->http1) {
     return has_come(fd, POLLRDHUP);
   }
-  received = read && sock->idle ? bytes_received(fd) : 0;
+  /* What has come by now has been read, if nothing waits after. */
+  received = count && sock->idle ? bytes_received(fd) : 0;
   if (!sock->idle || !has_come(fd, POLLIN | POLLRDHUP)) {
-    if (read) {
-      *read = sock->idle ? received : bytes_read(fd, UINT64_MAX / 2);
+    if (count) {
+      *count = sock->idle ? received : bytes_read(fd, UINT64_MAX / 2);
     }
     return 0;
   }

@@ -69,9 +69,9 @@ int fy_sockets_find(const struct fy_sockets *sockets, int port,
                     const char *peer, int peer_port);
 
 /* `fd` is about to be used again: 1 when what would be read first is not the
- * answer. It is shut down then. Else `*read`, unless that is NULL, is how many
- * bytes have been read from it so far, if that is known (fy_sockets_read). */
-int fy_sockets_is_stale(struct fy_sockets *sockets, int fd, uint64_t *read);
+ * answer. It is shut down then. Else `*count`, unless that is NULL, is how
+ * many bytes have been read from it so far; 0: not known (fy_sockets_read). */
+int fy_sockets_is_stale(struct fy_sockets *sockets, int fd, uint64_t *count);
 
 /* `fd` is in use, although nobody waits for it: libcurl tells nothing when a
  * transfer that just began on it pauses. */
@@ -79,9 +79,9 @@ void fy_sockets_keep(struct fy_sockets *sockets, int fd);
 
 /* How many bytes have been read from a connection that speaks HTTP/1: exactly,
  * or `enough` and more; 0 when that is not known (the system counts: Linux).
- * Under TLS what follows an
- * answer in its last record is out of the kernel's sight, and libcurl takes
- * it for the next answer. But then it does so without reading a byte. */
+ * Under TLS what follows an answer in its last record is out of the kernel's
+ * sight, and libcurl takes it for the next answer. But then it does so without
+ * reading a byte. */
 uint64_t fy_sockets_read(const struct fy_sockets *sockets, int fd,
                          uint64_t enough);
 

@@ -274,6 +274,7 @@ static int in_multi(const struct fy_transfer *transfer) {
 static void park(struct fy_transfer *transfer) {
   fy_timers_unset(&transfer->engine->timers, &transfer->connect_timer);
   fy_timers_unset(&transfer->engine->timers, &transfer->byte_timer);
+  fy_easy_lift_limit(transfer); /* it ends when its look-up does */
   fy_lookups_park(transfer);
   fy_tunnel_break(transfer);
   transfer->call = NULL;

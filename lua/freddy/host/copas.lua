@@ -57,7 +57,7 @@ local function serve()
     ok, problem = pcall(pump.serve, BUDGET)
   end
   serving = false
-  assert(ok, problem)
+  if not ok then error(problem, 0) end
 end
 
 local function start()

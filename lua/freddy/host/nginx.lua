@@ -8,8 +8,8 @@ local pump = require "freddy.nginx_pump"
 local semaphore = require "ngx.semaphore"
 local get_phase = ngx.get_phase
 
--- Without OpenResty's patches a handshake ends when ssl_client_hello or
--- ssl_session_fetch yields.
+-- A handshake needs patches of OpenResty's to go on after a yield. Debian's
+-- nginx has that for ssl_certificate, and those for the other phases not.
 local YIELDS = { rewrite = true, server_rewrite = true, access = true,
   content = true, timer = true, preread = true, ssl_cert = true }
 local ELSEWHERE = "in a rewrite, access or content phase or in a timer "
@@ -18,6 +18,8 @@ local WAY_OUT = {
   init = "there are no workers yet: make the client here, and use it "
     .. ELSEWHERE,
   init_worker = "call it in ngx.timer.at(0, function() ... end)",
+  ssl_client_hello = "call it in ssl_certificate_by_lua",
+  ssl_session_fetch = "call it in ssl_certificate_by_lua",
 }
 local PATIENCE = 1 -- seconds after which the pump is looked at
 local MAX_RESTING = 256
