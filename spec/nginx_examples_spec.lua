@@ -75,7 +75,7 @@ describe("examples/nginx", function()
     assert.truthy(answer:find "text/event%-stream", answer)
     assert.truthy(answer:find "event: ")
     helper.eventually(function()
-      return helper.counters().last.path == "/v1/health"
+      return helper.counters().endpoints["/v1/health"]
     end)
   end)
 
