@@ -56,9 +56,7 @@ void fy_buf_give_back(struct fy_buf *buf) {
 void fy_take_back(int goes_on) {
   struct piece *piece;
 
-  if (atomic_load(&is_taken) != goes_on) {
-    atomic_store(&is_taken, goes_on);
-  }
+  atomic_store(&is_taken, goes_on);
   if (!atomic_load(&first)) {
     return;
   }

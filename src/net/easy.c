@@ -20,9 +20,10 @@
 #define FY_HAVE_PROTOCOLS_STR
 #endif
 
-/* libcurl's own connect timeout must never fire before ours. */
+/* libcurl's connect timeout must never fire before ours: not the longest, nor
+ * that of 300 s which it has by itself, where ours is less than OURS_IS_FIRST.
+ */
 static const long NO_TIMEOUT_MS = 1000L * 1000 * 1000;
-/* Below this, which is less than the limit of its own, ours does. */
 static const fy_time OURS_IS_FIRST = 240 * FY_SECOND;
 
 /* --- The pool ----------------------------------------------------------- */
