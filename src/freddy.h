@@ -169,7 +169,8 @@ FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
  * it waits, which saves waking another; not while a connection is being
  * opened, which takes too long. When it then does not come back, up to 32 ms
  * pass before the engine's thread takes over: what this thread starts
- * meanwhile leaves as late. A signal handler must not leave the wait by
+ * meanwhile leaves as late. With nothing but event streams in flight it is
+ * 128 ms, or at once when this thread starts something. A signal handler must not leave the wait by
  * longjmp; signals are blocked while there is work, for 10 ms at most.
  * pthread_cancel has no effect before it returns. It needs as much stack as
  * libcurl and TLS do. */

@@ -343,12 +343,13 @@ static void let_go(struct fy_lane *lane, fy_time now) {
 
 void fy_admission_run(struct fy_engine *engine) {
   struct fy_admission *admission = &engine->admission;
-  fy_time now = fy_clock_now();
   fy_time wake = FY_NEVER;
+  fy_time now;
 
   if (!admission->due) {
     return;
   }
+  now = fy_clock_now();
   admission->due = 0;
   admission->runs++;
   for (struct fy_gate *gate = admission->gates; gate; gate = gate->next) {

@@ -193,6 +193,7 @@ static void curl_timer_fire(struct fy_timer *timer, fy_time now) {
   int running;
 
   (void)now;
+  engine->now = fy_clock_now();
   curl_multi_socket_action(engine->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
@@ -217,22 +218,26 @@ static void serve_sockets(struct fy_engine *engine, struct fy_ready *ready,
     }
   }
   for (int i = 0; i < left; i++) {
+    engine->now = i ? fy_clock_now() : engine->now;
     serve_socket(engine, &ready[i]);
   }
 }
 
 static void finish_transfers(struct fy_engine *engine) {
-  CURLMsg *message;
   int left;
+  CURLMsg *message = curl_multi_info_read(engine->multi, &left);
 
+  if (!message) {
+    return;
+  }
   fy_inbox_hold_wakes();
-  while ((message = curl_multi_info_read(engine->multi, &left))) {
+  do {
     if (message->msg == CURLMSG_DONE) {
       CURLcode code = message->data.result;
 
       fy_transfer_finish(transfer_of(message->easy_handle), code);
     }
-  }
+  } while ((message = curl_multi_info_read(engine->multi, &left)));
   fy_inbox_let_wakes();
 }
 
@@ -290,6 +295,7 @@ static void serve_posts(struct fy_engine *engine, int most) {
   unsigned wishes;
 
   for (int i = 0; i < most && (post = take_post(engine, &wishes)); i++) {
+    engine->now = fy_clock_now();
     post->type->handle(engine, post, wishes);
     post->type->unref(post);
   }
@@ -298,15 +304,18 @@ static void serve_posts(struct fy_engine *engine, int most) {
 /* --- The loop ----------------------------------------------------------- */
 
 /* How long to sleep; 0 when there is work left. From here until it wakes,
- * who posts has to wake it. */
-static fy_time go_to_sleep(struct fy_engine *engine, fy_time until) {
+ * who posts has to wake it: where he would already, nothing was posted. */
+static fy_time go_to_sleep(struct fy_engine *engine, fy_time now,
+                           fy_time until) {
   fy_time next = fy_timers_next(&engine->timers);
   fy_time due = next < until ? next : until;
-  fy_time now = fy_clock_now();
   fy_time timeout = due == FY_NEVER ? FY_NEVER : due > now ? due - now : 0;
 
   if (engine->ready_first || engine->admission.due) {
     timeout = 0;
+  }
+  if (atomic_load_explicit(&engine->sleeping, memory_order_acquire)) {
+    return timeout;
   }
   pthread_mutex_lock(&engine->lock);
   if (engine->first || atomic_load(&engine->stopping)) {
@@ -317,18 +326,18 @@ static fy_time go_to_sleep(struct fy_engine *engine, fy_time until) {
   return timeout;
 }
 
-fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
-                       const sigset_t *asleep) {
+void fy_engine_turn(struct fy_engine *engine, fy_time now, fy_time until,
+                    const sigset_t *asleep) {
   struct fy_ready ready[EVENTS_PER_TURN];
-  fy_time timeout = go_to_sleep(engine, until);
+  fy_time timeout = go_to_sleep(engine, now, until);
   int count =
       fy_poller_wait(engine->poller, timeout, asleep, ready, EVENTS_PER_TURN);
+
   /* What comes due while this turn works may have its bytes in the kernel
    * already: it gets one more look. */
-  fy_time now = fy_clock_now();
-
+  now = engine->now = fy_clock_now();
   if (engine->generation != fy_engine_generation()) {
-    return now; /* a signal handler has forked, and this is the child */
+    return; /* a signal handler has forked, and this is the child */
   }
   fy_process_hold_fork();
   fy_take_back(1);
@@ -346,7 +355,6 @@ fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
   }
   atomic_store(&engine->in_curl, 0);
   fy_process_let_fork();
-  return now;
 }
 
 /* 1 when a look-up that hangs need not be joined (libcurl from 7.87 on).
@@ -396,7 +404,7 @@ static void *engine_main(void *context) {
   int forever;
 
   while (!atomic_load(&engine->stopping)) {
-    fy_engine_turn(engine, FY_NEVER, NULL);
+    fy_engine_turn(engine, fy_clock_now(), FY_NEVER, NULL);
     fy_lead_step_aside(engine);
   }
   forever = atomic_load(&engine->stopping) == FY_STOP_EXIT;

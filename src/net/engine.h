@@ -37,7 +37,7 @@ struct fy_engine {
   pthread_cond_t stopped_cond;
   _Atomic(struct fy_post *) first; /* written under the lock */
   struct fy_post *last;
-  int sleeping;
+  atomic_int sleeping; /* written under the lock */
   int stopped;
   struct fy_lead lead;
 
@@ -45,6 +45,7 @@ struct fy_engine {
   atomic_int in_curl;
 
   struct fy_poller *poller;
+  fy_time now; /* when it came to what it is at: the bytes of a socket, say */
   struct fy_sockets sockets;
   CURLM *multi;
   CURLSH *share;
@@ -78,11 +79,11 @@ struct fy_engine {
  * process. FREDDY_OK or FREDDY_ENOMEM. */
 int fy_engine_prepare(freddy_error *err);
 
-/* One turn: sleep until something is to be done or `until` has come, and do
- * it. `asleep`: the signals that are blocked in that sleep; NULL: as they are.
- * Returns when it woke, before it did anything. Leader. */
-fy_time fy_engine_turn(struct fy_engine *engine, fy_time until,
-                       const sigset_t *asleep);
+/* One turn: it is `now`; sleep until something is to be done or `until` has
+ * come, and do it. `asleep`: the signals that are blocked in that sleep; NULL:
+ * as they are. Leader. */
+void fy_engine_turn(struct fy_engine *engine, fy_time now, fy_time until,
+                    const sigset_t *asleep);
 
 /* Around all that the engine does in a turn: no fork happens within. */
 void fy_process_hold_fork(void);

@@ -160,7 +160,7 @@ static int take_turn(struct fy_events *events,
     fy_transfer_linger(events->call->transfer);
   }
   if (seen.class != FY_TURN_QUIET) {
-    events->last = fy_clock_now();
+    events->last = events->call->engine->now;
   }
   return seen.step == FY_TURN_SKIP || seen.step == FY_TURN_DONE
              ? FREDDY_OK
@@ -169,7 +169,7 @@ static int take_turn(struct fy_events *events,
 
 static int take_plain(struct fy_events *events,
                       const struct fy_sse_event *event, size_t more) {
-  events->last = fy_clock_now();
+  events->last = events->call->engine->now;
   return fy_batch_add(&events->batch, event, NULL, more);
 }
 

@@ -53,18 +53,39 @@ void fy_chunk_give_back(struct fy_chunk *chunk) {
 
 /* --- The engine's side -------------------------------------------------- */
 
+static size_t undrained(const struct fy_flow *flow) {
+  return atomic_load_explicit(&flow->undrained, memory_order_relaxed);
+}
+
+/* The caller has the lock: nobody else changes it meanwhile. */
+static void add_undrained(struct fy_flow *flow, size_t size) {
+  atomic_store_explicit(&flow->undrained, undrained(flow) + size,
+                        memory_order_relaxed);
+}
+
+static void take_undrained(struct fy_flow *flow, size_t size) {
+  atomic_store_explicit(&flow->undrained, undrained(flow) - size,
+                        memory_order_relaxed);
+}
+
 /* What waits beyond the first whole event: one may be larger than all the
  * room. */
 static size_t waiting(const struct fy_flow *flow) {
   return flow->is_events && flow->first
-             ? flow->undrained - fy_batch_size(flow->first, flow->at)
-             : flow->undrained;
+             ? undrained(flow) - fy_batch_size(flow->first, flow->at)
+             : undrained(flow);
 }
 
+/* Others only take from it: one with room has it without a look behind the
+ * lock. */
 int fy_flow_is_full(struct freddy_call *call) {
   struct fy_flow *flow = &call->flow;
   int full;
 
+  if (!atomic_load_explicit(&flow->paused, memory_order_relaxed) &&
+      undrained(flow) < flow->room) {
+    return 0;
+  }
   pthread_mutex_lock(&call->inbox->lock);
   full = !call->ended && waiting(flow) >= flow->room;
   flow->paused = full;
@@ -121,7 +142,7 @@ int fy_flow_put(struct freddy_call *call, const char *data, size_t size) {
   if (!call->ended) {
     rc = append(flow, data, size);
     if (rc == FREDDY_OK) {
-      flow->undrained += size;
+      add_undrained(flow, size);
       tell(call);
     }
   }
@@ -137,7 +158,7 @@ void fy_flow_put_batch(struct freddy_call *call, struct fy_batch *batch) {
   taken = !call->ended;
   if (taken) {
     link_chunks(flow, batch->first, batch->last);
-    flow->undrained += batch->bytes;
+    add_undrained(flow, batch->bytes);
     tell(call);
   }
   fy_inbox_unlock(call->inbox);
@@ -175,7 +196,7 @@ static void next_event(struct fy_flow *flow, freddy_event *event,
 
   flow->has_said |= event->turn_class != FREDDY_QUIET;
   flow->at += size;
-  flow->undrained -= size;
+  take_undrained(flow, size);
   if (flow->at == flow->first->size) {
     *held = fy_flow_pop(flow);
   }
@@ -185,7 +206,7 @@ static void next_data(struct fy_flow *flow, freddy_event *event,
                       struct fy_chunk **held) {
   struct fy_chunk *chunk = fy_flow_pop(flow);
 
-  flow->undrained -= chunk->size;
+  take_undrained(flow, chunk->size);
   event->type = FREDDY_DATA;
   event->data = chunk->data;
   event->size = chunk->size;

@@ -264,11 +264,12 @@ static double seconds_to(fy_time until) {
 }
 
 static int wait_for(struct freddy_inbox *inbox, double seconds) {
-  fy_time until = fy_clock_add(fy_clock_now(), fy_clock_from_seconds(seconds));
+  fy_time now = fy_clock_now();
+  fy_time until = fy_clock_add(now, fy_clock_from_seconds(seconds));
   struct fy_engine *engine = fy_engine_running();
 
   if (engine && atomic_load(&inbox->generation) && !look(inbox, engine)) {
-    if (fy_lead_wait(engine, inbox, until)) {
+    if (fy_lead_wait(engine, inbox, now, until)) {
       return 1;
     } else if (fy_engine_is_foreign(inbox->generation)) {
       return 0; /* a signal handler has forked meanwhile */
@@ -369,18 +370,29 @@ void fy_inbox_bell_close(struct freddy_inbox *inbox) {
   pthread_mutex_unlock(&inbox->lock);
 }
 
+/* What the last event told of is the host's no longer. */
+static void let_go_of_held(struct freddy_inbox *inbox) {
+  inbox->lender = NULL;
+  if (inbox->held) {
+    fy_chunk_give_back(inbox->held);
+    inbox->held = NULL;
+  }
+  if (inbox->held_cause) {
+    fy_free(inbox->held_cause);
+    inbox->held_cause = NULL;
+  }
+  if (inbox->told.access || inbox->told.refresh) {
+    fy_told_clear(&inbox->told);
+  }
+}
+
 int fy_inbox_next(struct freddy_inbox *inbox, freddy_event *event) {
   struct freddy_call *call;
   struct fy_engine *engine = NULL;
   int resume = 0;
 
   pthread_mutex_lock(&inbox->lock);
-  fy_chunk_give_back(inbox->held);
-  inbox->held = NULL;
-  fy_free(inbox->held_cause);
-  inbox->held_cause = NULL;
-  inbox->lender = NULL;
-  fy_told_clear(&inbox->told);
+  let_go_of_held(inbox);
   call = inbox->first;
   if (call) {
     inbox->first = call->next_listed;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/lead.h"
 
+#include <curl/curl.h>
 #include <errno.h>
-#include <signal.h>
+#include <string.h>
 #include <time.h>
 
 #include "net/call.h"
@@ -10,9 +11,12 @@
 #include "net/inbox.h"
 
 /* For how long nobody may lead, the more while a host always came back, and
- * at the most twice that: by so much is late what is due then. */
+ * at the most twice that: by so much is late what is due then. Where there are
+ * but event streams that is not much: what that host wishes is not kept
+ * waiting then. */
 #define PATIENCE (2 * FY_MILLISECOND)
 #define MOST_PATIENCE (16 * FY_MILLISECOND)
+#define STREAM_PATIENCE (64 * FY_MILLISECOND)
 
 /* The poller's grain: a host that meant to wait for less is not to lead. */
 #define MOMENT FY_MILLISECOND
@@ -29,10 +33,23 @@ enum { MANY = 8 };
 #define COND_CLOCK CLOCK_MONOTONIC
 #endif
 
+/* libcurl sends with MSG_NOSIGNAL; so does OpenSSL, which has no socket of its
+ * own but sends through libcurl's filters since 7.88. Of all others nothing is
+ * known. */
+static int may_raise_pipes(void) {
+  static const char openssl[] = "OpenSSL/";
+  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+
+  return curl->version_num < 0x075800 || curl->ares || !curl->ssl_version ||
+         strncmp(curl->ssl_version, openssl, sizeof(openssl) - 1) != 0;
+}
+
 int fy_lead_init(struct fy_lead *lead) {
   pthread_condattr_t attr;
   int rc = pthread_condattr_init(&attr);
 
+  sigfillset(&lead->all);
+  lead->raises_pipes = may_raise_pipes();
   if (rc) {
     return -1;
   }
@@ -79,6 +96,12 @@ static void doze(struct fy_engine *engine, fy_time patience) {
   pthread_cond_timedwait(&engine->lead.cond, &engine->lock, &until);
 }
 
+static fy_time more_patience(const struct fy_lead *lead, fy_time patience) {
+  fy_time most = lead->streams_only ? STREAM_PATIENCE : MOST_PATIENCE;
+
+  return 2 * patience < most ? 2 * patience : most;
+}
+
 /* The caller holds the lock, as in fy_lead_call. */
 static void stand_by(struct fy_engine *engine) {
   struct fy_lead *lead = &engine->lead;
@@ -96,7 +119,7 @@ static void stand_by(struct fy_engine *engine) {
     } else {
       doze(engine, patience);
       if (lead->turns != turns) {
-        patience = patience < MOST_PATIENCE ? 2 * patience : patience;
+        patience = more_patience(lead, patience);
       } else if (by == FY_LED_BY_NOBODY) {
         break;
       }
@@ -123,6 +146,7 @@ void fy_lead_step_aside(struct fy_engine *engine) {
     lead->wish = NULL;
     lead->host = lead->wisher;
     lead->by = FY_LED_BY_NOBODY;
+    lead->streams_only = 0;
     engine->sleeping = 0;
     stand_by(engine);
   }
@@ -133,7 +157,8 @@ void fy_lead_call(struct fy_engine *engine, int whoever) {
   struct fy_lead *lead = &engine->lead;
 
   if (whoever || (lead->by == FY_LED_BY_NOBODY &&
-                  !pthread_equal(lead->host, pthread_self()))) {
+                  (lead->streams_only ||
+                   !pthread_equal(lead->host, pthread_self())))) {
     lead->is_called = 1;
     pthread_cond_signal(&lead->cond);
   }
@@ -152,6 +177,7 @@ static int take(struct fy_engine *engine, const struct freddy_inbox *inbox) {
       lead->by = FY_LED_BY_HOST;
       lead->host = pthread_self();
       lead->turns++;
+      engine->sleeping = !engine->first; /* as good as: it is about to */
     } else {
       fy_lead_call(engine, 1);
     }
@@ -169,6 +195,7 @@ static void leave(struct fy_engine *engine, int goes_on) {
 
   pthread_mutex_lock(&engine->lock);
   lead->by = FY_LED_BY_NOBODY;
+  lead->streams_only = lead->adopted && !lead->requests;
   engine->sleeping = 0;
   if (goes_on || lead->is_called || engine->first) {
     fy_lead_call(engine, 1);
@@ -195,42 +222,49 @@ void fy_lead_abdicate(struct fy_engine *engine) {
 struct signals {
   sigset_t before;
   sigset_t asleep; /* blocked while it sleeps */
-  sigset_t awake;  /* and otherwise: all */
-  int had_pipe;    /* a SIGPIPE of somebody else was pending */
+  int may_be_ours; /* a SIGPIPE that is pending afterwards */
 };
 
 /* Before the engine's lock is taken: a handler that calls exit takes it. */
-static void hold_signals(struct signals *signals) {
+static void hold_signals(const struct fy_lead *lead, struct signals *signals) {
   sigset_t pending;
 
-  sigfillset(&signals->awake);
-  pthread_sigmask(SIG_SETMASK, &signals->awake, &signals->before);
+  pthread_sigmask(SIG_SETMASK, &lead->all, &signals->before);
   signals->asleep = signals->before;
-  sigaddset(&signals->asleep, SIGPIPE);
-  signals->had_pipe = sigismember(&signals->before, SIGPIPE) == 1 &&
-                      sigpending(&pending) == 0 &&
-                      sigismember(&pending, SIGPIPE) == 1;
+  signals->may_be_ours = lead->raises_pipes;
+  if (lead->raises_pipes) {
+    sigaddset(&signals->asleep, SIGPIPE);
+    signals->may_be_ours = sigismember(&signals->before, SIGPIPE) != 1 ||
+                           sigpending(&pending) != 0 ||
+                           sigismember(&pending, SIGPIPE) != 1;
+  }
 }
 
 /* While one socket after the other is ready, the poller lets none in. */
-static void peek_at_signals(const struct signals *signals) {
+static void peek_at_signals(const struct fy_lead *lead,
+                            const struct signals *signals) {
   pthread_sigmask(SIG_SETMASK, &signals->asleep, NULL);
-  pthread_sigmask(SIG_SETMASK, &signals->awake, NULL);
+  pthread_sigmask(SIG_SETMASK, &lead->all, NULL);
 }
 
-/* OpenSSL may write without MSG_NOSIGNAL: a SIGPIPE of ours goes no further.
- * Where there is no sigtimedwait, no host leads. */
-static void let_signals(const struct signals *signals) {
+/* Where there is no sigtimedwait, no host leads. */
+static void swallow_pipe(void) {
 #ifdef __linux__
   static const struct timespec at_once = {0, 0};
   sigset_t pipe;
 
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
-  while (!signals->had_pipe && sigtimedwait(&pipe, NULL, &at_once) < 0 &&
-         errno == EINTR) {
+  while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR) {
   }
 #endif
+}
+
+/* A SIGPIPE of ours goes no further. */
+static void let_signals(const struct signals *signals) {
+  if (signals->may_be_ours) {
+    swallow_pipe();
+  }
   pthread_sigmask(SIG_SETMASK, &signals->before, NULL);
 }
 
@@ -238,43 +272,45 @@ static void let_signals(const struct signals *signals) {
 
 /* 1 when the engine's thread has to go on. */
 static int take_turns(struct fy_engine *engine,
-                      const struct freddy_inbox *inbox, fy_time until,
-                      const struct signals *signals) {
-  fy_time now = fy_clock_now();
+                      const struct freddy_inbox *inbox, fy_time now,
+                      fy_time until, const struct signals *signals) {
   fy_time peeked = now;
   int may;
 
   while ((may = may_lead(engine, inbox)) && !fy_flag_is_up(&inbox->flag) &&
          !atomic_load(&engine->stopping) && now < until) {
-    now = fy_engine_turn(engine, until, &signals->asleep);
-    if (now - peeked > PEEK) {
-      peek_at_signals(signals);
-      peeked = now;
+    fy_engine_turn(engine, now, until, &signals->asleep);
+    if (engine->now - peeked > PEEK) {
+      peek_at_signals(&engine->lead, signals);
+      peeked = engine->now;
     }
     if (fy_engine_is_foreign(inbox->generation)) {
       return 0; /* a handler has forked, in a turn's sleep or in that peek */
+    }
+    if (!fy_flag_is_up(&inbox->flag)) {
+      now = fy_clock_now();
     }
   }
   return !may || !fy_flag_is_up(&inbox->flag);
 }
 
 int fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
-                 fy_time until) {
+                 fy_time now, fy_time until) {
   struct signals signals;
   int goes_on;
   int is_ready = 0;
 
-  hold_signals(&signals);
+  hold_signals(&engine->lead, &signals);
   if (take(engine, inbox)) {
     goes_on =
-        take_turns(engine, inbox, fy_clock_add(until, -MOMENT), &signals);
+        take_turns(engine, inbox, now, fy_clock_add(until, -MOMENT), &signals);
     if (!fy_engine_is_foreign(inbox->generation)) {
       fy_inbox_led_no_more(inbox);
       leave(engine, goes_on);
       is_ready = fy_flag_is_up(&inbox->flag);
     }
   } else {
-    signals.had_pipe = 1; /* or would be: none can be ours */
+    signals.may_be_ours = 0;
   }
   let_signals(&signals);
   return is_ready;

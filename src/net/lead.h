@@ -19,6 +19,7 @@
 #define FY_NET_LEAD_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "base/clock.h"
@@ -37,11 +38,15 @@ struct fy_lead {
   int is_deaf;         /* or looks no more whether it has to */
   pthread_t host;      /* the last one that led, or was let to */
   unsigned turns;      /* how often one has led */
+  int streams_only;    /* and had no other calls then */
   const void *wish;    /* the inbox that was waited in last */
   pthread_t wisher;    /* by whom */
 
   const void *_Atomic told; /* the inbox whose waiter was woken last, unless
                                somebody has gone to sleep since */
+
+  sigset_t all;     /* set for good: what is blocked while a host works, and */
+  int raises_pipes; /* whether what it calls may raise SIGPIPE */
 
   /* The leader's. */
   int connecting; /* connections that are being opened */
@@ -58,8 +63,8 @@ void fy_lead_clear(struct fy_lead *lead);
 void fy_lead_step_aside(struct fy_engine *engine);
 
 /* The engine's thread has to lead; `whoever`: 0 when something was posted, by
- * the host that led last perhaps, which is about to lead again. The caller
- * holds the engine's lock. */
+ * the host that led last perhaps, which mostly is about to lead again. The
+ * caller holds the engine's lock. */
 void fy_lead_call(struct fy_engine *engine, int whoever);
 
 /* This thread is to end the process, perhaps in a signal handler: it leads no
@@ -70,10 +75,10 @@ void fy_lead_abdicate(struct fy_engine *engine);
 void fy_lead_adopt(struct fy_engine *engine, struct freddy_call *call,
                    int change);
 
-/* Take turns until something is in `inbox`, `until` is less than a moment
- * away, or the engine's thread has to go on; not one where that leads. 1 when
- * it has, and something is in `inbox`. */
+/* It is `now`. Take turns until something is in `inbox`, `until` is less than a
+ * moment away, or the engine's thread has to go on; not one where that leads. 1
+ * when it has, and something is in `inbox`. */
 int fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
-                 fy_time until);
+                 fy_time now, fy_time until);
 
 #endif

@@ -139,7 +139,7 @@ void fy_transfer_sent_some(struct fy_transfer *transfer) {
 }
 
 void fy_transfer_got_some(struct fy_transfer *transfer) {
-  transfer->last_byte = fy_clock_now();
+  transfer->last_byte = transfer->engine->now;
   if (!transfer->answered) {
     transfer->answered = 1;
     arm_byte_timer(transfer);
