@@ -170,10 +170,10 @@ FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
  * opened, which takes too long. When it then does not come back, up to 32 ms
  * pass before the engine's thread takes over: what this thread starts
  * meanwhile leaves as late. With nothing but event streams in flight it is
- * 128 ms, or at once when this thread starts something. A signal handler must not leave the wait by
- * longjmp; signals are blocked while there is work, for 10 ms at most.
- * pthread_cancel has no effect before it returns. It needs as much stack as
- * libcurl and TLS do. */
+ * 128 ms, or at once when this thread starts something. A signal handler must
+ * not leave the wait by longjmp; signals are blocked while there is work, for
+ * 10 ms at most. pthread_cancel has no effect before it returns. It needs as
+ * much stack as libcurl and TLS do. */
 FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
 
 /* A descriptor that is readable while events wait. Owned by the inbox: only
@@ -470,6 +470,18 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     double seconds, void *user,
                                                     freddy_call **out,
                                                     freddy_error *err);
+
+/* A call that does nothing but have a text decoded on the I/O thread: a large
+ * one, which would hold up the caller. It ends with FREDDY_DONE, and then
+ * freddy_call_document has the document, or why there is none. Never blocks.
+ *
+ * decoder  its `threshold` does not count; must outlive the process's use of
+ *          freddy.
+ * text     `size` bytes; copied.
+ * The rest, and what it returns, as for freddy_start. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_start_decode(
+    freddy_inbox *inbox, const freddy_decoder *decoder, const char *text,
+    size_t size, void *user, freddy_call **out, freddy_error *err);
 
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
  * is in the inbox before this returns, unless the call had ended already, or

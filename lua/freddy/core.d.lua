@@ -7,6 +7,7 @@
 ---@class freddy.core
 ---@field version string as in freddy.h
 ---@field null lightuserdata JSON's null: NULL, equal to cjson.null
+---@field inline_json integer bytes; to decode more would hold up the host
 local core = {}
 
 --- Seconds of a clock that never steps back and counts time asleep.
@@ -342,6 +343,14 @@ function inbox:forked() end
 ---@return freddy.core.Call? call
 ---@return freddy.core.Error? err
 function inbox:timer(id, seconds) end
+
+--- A call that does nothing but have a text decoded elsewhere; its `data`
+--- tells the rest.
+---@param id integer
+---@param text string
+---@return freddy.core.Call? call
+---@return freddy.core.Error? err
+function inbox:decode(id, text) end
 
 --- Cancel every call that reports here and deliver nothing more.
 function inbox:close() end

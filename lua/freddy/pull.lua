@@ -86,6 +86,11 @@ local function refuse_second(entry, who)
   end
 end
 
+-- Whether more may come: from the core, or out of what is being decoded.
+local function goes_on(self)
+  return not self.entry.done or self.decoding ~= nil and not self.ended
+end
+
 -- The next piece, which is waited for; nil at the end, or nil, err when the
 -- task was cancelled: the answer goes on. Raises where nothing can wait, also
 -- when a piece is there: whether it is may not decide about that.
@@ -99,7 +104,7 @@ local function next_piece(self, who)
   scheduler.give_way()
   refuse_second(entry, who)
   local piece = not self.ended and self:take()
-  while not piece and not entry.done do
+  while not piece and goes_on(self) do
     if wait(entry) then
       return nil, errors.new("cancelled", {
         message = "the task was cancelled", sent = true,
@@ -118,6 +123,7 @@ end
 ---@field package client freddy.Client
 ---@field package finish_call fun(client: freddy.Client, entry: table)
 ---@field package take fun(self: freddy.Pulled): any? what is there, or nil
+---@field package decoding? table an entry: what it takes next is being decoded
 ---@field package ended? boolean
 ---@field package err? freddy.Error why it ended early
 

@@ -1,56 +1,12 @@
 -- SPDX-License-Identifier: MIT
 --- The events of an event stream, as they arrive (client:stream).
-local core = require "freddy.core"
-local json = require "freddy.json"
+local event_of = require "freddy.event"
 local misuse = require "freddy.misuse"
 local pull = require "freddy.pull"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
 
 local stream = {}
-
---- An event of a stream (HTML standard, 9.2).
----@class freddy.Event
----@field event string its type; "message" when it has none
----@field data string its lines of data, joined by line feeds
----@field id? string the last one that the stream gave, by this event or before
----@field retry? integer milliseconds, on an event that brought them
----@field class? string of an answer's event (client.responses:stream)
----@field whole? true the piece of an answer is all of its text, made up anew
----@field json any `data` decoded, when it is JSON: at the first look, and then
----  kept; else nil
-
--- The class of a client's events: they are decoded by its codec.
-local function event_class(decode)
-  return {
-    __name = "freddy.event",
-    __index = function(event, name)
-      if name == "json" then
-        local value = decode(event.data)
-        event.json = value
-        return value
-      end
-    end,
-  }
-end
-
-local PLAIN = event_class(core.json_decode)
--- Not only by its keys: a class leads to its codec.
-local by_codec = setmetatable({}, { __mode = "kv" })
-
-local function class_for(codec)
-  if not codec then
-    return PLAIN
-  end
-  local class = by_codec[codec]
-  if not class then
-    class = event_class(function(text)
-      return (json.decode_with(codec, text))
-    end)
-    by_codec[codec] = class
-  end
-  return class
-end
 
 --- What client:stream returns, as soon as the head of the answer is there. One
 --- that is collected, or closed by Lua 5.4's <close>, is cancelled.
@@ -65,6 +21,8 @@ end
 ---@field received? integer bytes on the wire, when it has ended
 ---@field package list freddy.Event[] taken from the core, not yet given
 ---@field package at integer where the next one stands
+---@field package large? freddy.Event taken; the next one, once it is decoded
+---@field package decoding? table its entry, meanwhile
 local Stream = { __name = "freddy.stream" }
 local methods = {}
 Stream.__index = methods
@@ -78,16 +36,37 @@ local function from_list(self)
   return event
 end
 
--- Another reader may have filled the list while this one gave way. When the
--- core raises, for want of memory, the list has what it has got so far.
-local function take(self)
-  local event = from_list(self)
-  if event then
-    return event
-  end
+-- When the core raises, for want of memory, the list has what it has got so
+-- far.
+local function from_core(self)
   self.at = 1
-  event = self.entry.call:events(self.list, self.class)
+  local event = self.entry.call:events(self.list, self.class)
   self.list[1], self.at = nil, 2
+  return event
+end
+
+-- Decoded elsewhere; nil until it is.
+local function take_large(self)
+  local event = self.large
+  if not self.decoding then
+    self.decoding = event_of.decode(event, function()
+      pull.wake(self.entry)
+    end)
+  end
+  if self.decoding and not self.decoding.done then
+    return nil
+  end
+  self.large, self.decoding = nil, nil
+  return event
+end
+
+-- Another reader may have filled the list while this one gave way.
+local function take(self)
+  local event = self.large or from_list(self) or from_core(self)
+  if event and event_of.is_large(event) then
+    self.large = event
+    return take_large(self)
+  end
   return event
 end
 
@@ -105,10 +84,13 @@ local function next_event(self, who)
     end
     give_way()
   end
-  local event = from_list(self)
+  local event = not self.large and from_list(self)
   if event then
-    count_event()
-    return event
+    if not event_of.is_large(event) then
+      count_event()
+      return event
+    end
+    self.large = event
   end
   return pull.read(self, who)
 end
@@ -158,8 +140,11 @@ end
 --- whatever had arrived. Never waits; may be repeated.
 function methods:cancel()
   misuse.check_self(self, Stream, "stream:cancel")
+  if self.decoding then
+    scheduler.drop(self.decoding)
+  end
+  self.list, self.large, self.decoding = {}, nil, nil
   pull.cancel(self)
-  self.list = {}
 end
 
 Stream.__close = methods.cancel
@@ -178,7 +163,7 @@ function stream.open(client, entry, finish)
   local self = response.wrap(entry.call:head())
   pull.init(self, client, entry, finish, take)
   self.list, self.at = {}, 1
-  self.class = class_for(client.codec)
+  self.class = event_of.class(client.codec)
   return setmetatable(self, Stream)
 end
 

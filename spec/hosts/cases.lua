@@ -169,6 +169,23 @@ case("reads streams beside each other", function(t)
   t:equal(160, events, "events")
 end)
 
+case("has large events decoded elsewhere, in their order", function(t)
+  local client = t:client()
+  t:beside(3, function()
+    local parts = {}
+    for i = 1, 6 do
+      parts[i] = ('data: {"n":%d,"text":"%s"}\n\n'):format(i,
+        ("x"):rep(i % 3 == 0 and 10 or 100000))
+    end
+    local stream = freddy.assert(client:stream("/v1/bytes",
+      { method = "POST", body = table.concat(parts) }))
+    for i = 1, 6 do
+      t:equal(i, freddy.assert(stream:next()).json.n, "its number")
+    end
+    t:equal(true, stream:finish(), "its end")
+  end)
+end)
+
 -- Its reader takes longer than the emulator, and so never has to wait.
 case("lets others go on while a stream is always ready", function(t)
   local client = t:client()

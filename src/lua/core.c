@@ -265,5 +265,7 @@ int luaopen_freddy_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushlightuserdata(L, NULL);
   lua_setfield(L, -2, "null");
+  lua_pushinteger(L, FY_INLINE_JSON);
+  lua_setfield(L, -2, "inline_json");
   return 1;
 }

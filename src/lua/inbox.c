@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "lua/interrupt.h"
+#include "lua/json.h"
 #include "lua/lua_core.h"
 
 /* The longest that C keeps the host from running its hooks. */
@@ -130,21 +131,48 @@ static int l_inbox_forked(lua_State *L) {
   return 1;
 }
 
+static void *check_id(lua_State *L, int index) {
+  lua_Integer id = luaL_checkinteger(L, index);
+
+  luaL_argcheck(L, id > 0, index, "a positive id expected");
+  return (void *)(intptr_t)id;
+}
+
 static int l_inbox_timer(lua_State *L) {
   struct linbox *inbox = check_inbox(L);
-  lua_Integer id = luaL_checkinteger(L, 2);
+  void *id = check_id(L, 2);
   double seconds = luaL_checknumber(L, 3);
   struct lcall *call;
   freddy_error err;
 
-  luaL_argcheck(L, id > 0, 2, "a positive id expected");
   memset(&err, 0, sizeof(err));
   call = fy_call_push(L, 0);
   if (!inbox->handle) {
     return fy_closed_return(L, "the inbox");
   }
-  if (freddy_start_timer(inbox->handle, seconds, (void *)(intptr_t)id,
-                         &call->handle, &err)) {
+  if (freddy_start_timer(inbox->handle, seconds, id, &call->handle, &err)) {
+    return fy_error_return(L, &err);
+  }
+  return 1;
+}
+
+static int l_inbox_decode(lua_State *L) {
+  struct linbox *inbox = check_inbox(L);
+  void *id = check_id(L, 2);
+  size_t size;
+  const char *text;
+  struct lcall *call;
+  freddy_error err;
+
+  luaL_checktype(L, 3, LUA_TSTRING);
+  text = lua_tolstring(L, 3, &size);
+  memset(&err, 0, sizeof(err));
+  call = fy_call_push(L, 0);
+  if (!inbox->handle) {
+    return fy_closed_return(L, "the inbox");
+  }
+  if (freddy_start_decode(inbox->handle, &fy_json_decoder, text, size, id,
+                          &call->handle, &err)) {
     return fy_error_return(L, &err);
   }
   return 1;
@@ -345,17 +373,13 @@ static int l_inbox_tostring(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"wait", l_inbox_wait},
-                                   {"ready", l_inbox_ready},
-                                   {"fd", l_inbox_fd},
-                                   {"bell", l_inbox_bell},
-                                   {"answer", l_inbox_answer},
-                                   {"arm", l_inbox_arm},
-                                   {"hang_up", l_inbox_hang_up},
-                                   {"forked", l_inbox_forked},
-                                   {"timer", l_inbox_timer},
-                                   {"close", l_inbox_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+    {"wait", l_inbox_wait},       {"ready", l_inbox_ready},
+    {"fd", l_inbox_fd},           {"bell", l_inbox_bell},
+    {"answer", l_inbox_answer},   {"arm", l_inbox_arm},
+    {"hang_up", l_inbox_hang_up}, {"forked", l_inbox_forked},
+    {"timer", l_inbox_timer},     {"decode", l_inbox_decode},
+    {"close", l_inbox_close},     {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", l_inbox_gc},
                                 {"__close", l_inbox_close},

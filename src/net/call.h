@@ -106,7 +106,7 @@ struct freddy_call {
   struct fy_post post;
   atomic_int refs;
   uint64_t generation;
-  freddy_client *client; /* NULL: a timer */
+  freddy_client *client; /* NULL: a timer, or a text to decode */
   struct freddy_inbox *inbox;
   void *user;
   struct fy_ask ask;

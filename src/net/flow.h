@@ -21,12 +21,12 @@ struct fy_chunk {
 
 struct fy_flow {
   struct fy_chunk *first, *last;
-  struct fy_chunk *held; /* what the taker of a pulled call looks at */
-  size_t at;             /* of the first, where the next event stands */
+  struct fy_chunk *held;   /* what the taker of a pulled call looks at */
+  size_t at;               /* of the first, where the next event stands */
   atomic_size_t undrained; /* written under the lock, as `paused` */
   size_t room;             /* undrained bytes from which on it is full */
-  int is_events;        /* 1: of packed events; 0: of bytes */
-  int is_pulled;        /* 1: taken by freddy_call_next */
+  int is_events;           /* 1: of packed events; 0: of bytes */
+  int is_pulled;           /* 1: taken by freddy_call_next */
   int is_wanted;        /* pulled: nothing was there, and word is to be sent */
   atomic_int paused;    /* the transfer waits for room */
   uint64_t passed;      /* bytes in all; the engine's, without the lock */

@@ -156,9 +156,9 @@ void fy_lead_step_aside(struct fy_engine *engine) {
 void fy_lead_call(struct fy_engine *engine, int whoever) {
   struct fy_lead *lead = &engine->lead;
 
-  if (whoever || (lead->by == FY_LED_BY_NOBODY &&
-                  (lead->streams_only ||
-                   !pthread_equal(lead->host, pthread_self())))) {
+  if (whoever ||
+      (lead->by == FY_LED_BY_NOBODY &&
+       (lead->streams_only || !pthread_equal(lead->host, pthread_self())))) {
     lead->is_called = 1;
     pthread_cond_signal(&lead->cond);
   }

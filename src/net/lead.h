@@ -75,9 +75,9 @@ void fy_lead_abdicate(struct fy_engine *engine);
 void fy_lead_adopt(struct fy_engine *engine, struct freddy_call *call,
                    int change);
 
-/* It is `now`. Take turns until something is in `inbox`, `until` is less than a
- * moment away, or the engine's thread has to go on; not one where that leads. 1
- * when it has, and something is in `inbox`. */
+/* It is `now`. Take turns until something is in `inbox`, `until` is less than
+ * a moment away, or the engine's thread has to go on; not one where that
+ * leads. 1 when it has, and something is in `inbox`. */
 int fy_lead_wait(struct fy_engine *engine, struct freddy_inbox *inbox,
                  fy_time now, fy_time until);
 

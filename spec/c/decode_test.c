@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Texts that are decoded for the host, on no thread of his or the engine's. */
+#include "engine_util.h"
+#include "net/engine.h"
+
+static struct {
+  _Atomic pthread_t thread;
+  atomic_int released;
+  pthread_mutex_t gate;
+} seen = {.gate = PTHREAD_MUTEX_INITIALIZER};
+
+static void *decode(const char *body, size_t size, freddy_error *err) {
+  char *copy;
+
+  atomic_store(&seen.thread, pthread_self());
+  pthread_mutex_lock(&seen.gate);
+  pthread_mutex_unlock(&seen.gate);
+  if (memchr(body, '!', size)) {
+    err->code = FREDDY_EPROTOCOL;
+    snprintf(err->message, sizeof(err->message), "not that");
+    return NULL;
+  }
+  copy = calloc(1, size + 1);
+  memcpy(copy, body, size);
+  return copy;
+}
+
+static void release(void *document) {
+  free(document);
+  atomic_fetch_add(&seen.released, 1);
+}
+
+static const freddy_decoder decoder = {decode, release, 1 << 20};
+
+static freddy_call *start(struct rig *rig, const char *text) {
+  freddy_error err = {.code = FREDDY_OK};
+  freddy_call *call = NULL;
+
+  CHECK_INT(freddy_start_decode(rig->inbox, &decoder, text, strlen(text),
+                                &seen, &call, &err),
+            FREDDY_OK);
+  return call;
+}
+
+static void test_document(struct rig *rig) {
+  char text[] = "a text";
+  freddy_call *call = start(rig, text);
+  freddy_event event;
+
+  text[0] = 'x'; /* it was copied */
+  CHECK(rig_event(rig->inbox, &event));
+  CHECK_INT(event.type, FREDDY_DONE);
+  CHECK(event.call == call && event.user == &seen);
+  CHECK(freddy_call_error(call) == NULL);
+  CHECK_TEXT((const char *)freddy_call_document(call, NULL), "a text");
+  CHECK(!pthread_equal(atomic_load(&seen.thread), pthread_self()));
+  CHECK(
+      !pthread_equal(atomic_load(&seen.thread), fy_engine_running()->thread));
+  freddy_call_free(call);
+  EVENTUALLY(atomic_load(&seen.released) == 1);
+}
+
+static void test_no_document(struct rig *rig) {
+  freddy_call *call = start(rig, "no!");
+  freddy_error err = {.code = FREDDY_OK};
+
+  rig_done(rig->inbox, call);
+  CHECK(freddy_call_error(call) == NULL);
+  CHECK(freddy_call_document(call, &err) == NULL);
+  CHECK_TEXT(err.message, "not that");
+  freddy_call_free(call);
+}
+
+static void test_many(struct rig *rig) {
+  enum { MANY = 100 };
+  int before = atomic_load(&seen.released);
+  freddy_call *calls[MANY];
+  char text[16];
+
+  for (int i = 0; i < MANY; i++) {
+    snprintf(text, sizeof(text), "%d", i);
+    calls[i] = start(rig, text);
+  }
+  for (int i = 0; i < MANY; i++) {
+    rig_done(rig->inbox, calls[i]);
+    snprintf(text, sizeof(text), "%d", i);
+    CHECK_TEXT((const char *)freddy_call_document(calls[i], NULL), text);
+    freddy_call_free(calls[i]);
+  }
+  EVENTUALLY(atomic_load(&seen.released) == before + MANY);
+}
+
+/* The document that comes of it is nobody's. */
+static void test_ends_meanwhile(struct rig *rig) {
+  int before = atomic_load(&seen.released);
+  freddy_call *call;
+
+  pthread_mutex_lock(&seen.gate);
+  call = start(rig, "cancelled");
+  freddy_call_cancel(call);
+  rig_done(rig->inbox, call);
+  CHECK_TEXT(rig_kind(call), "cancelled");
+  CHECK(freddy_call_document(call, NULL) == NULL);
+  freddy_call_free(call);
+  atomic_store(&seen.thread, pthread_self());
+  call = start(rig, "freed");
+  EVENTUALLY(!pthread_equal(atomic_load(&seen.thread), pthread_self()));
+  freddy_call_free(call);
+  CHECK_INT(atomic_load(&seen.released), before);
+  pthread_mutex_unlock(&seen.gate);
+  EVENTUALLY(atomic_load(&seen.released) > before);
+}
+
+static void test_closed_meanwhile(struct rig *rig) {
+  freddy_call *call;
+
+  pthread_mutex_lock(&seen.gate);
+  call = start(rig, "of a closed inbox");
+  freddy_inbox_free(rig->inbox);
+  pthread_mutex_unlock(&seen.gate);
+  freddy_call_free(call);
+  CHECK_INT(freddy_inbox_new(&rig->inbox, NULL), FREDDY_OK);
+}
+
+int main(void) {
+  struct rig rig = {.server = NULL};
+
+  CHECK_INT(freddy_inbox_new(&rig.inbox, NULL), FREDDY_OK);
+  test_document(&rig);
+  test_no_document(&rig);
+  test_many(&rig);
+  test_ends_meanwhile(&rig);
+  test_closed_meanwhile(&rig);
+  freddy_inbox_free(rig.inbox);
+  freddy_shutdown();
+  return unit_end();
+}
