@@ -17,19 +17,27 @@ local event = {}
 ---@field json any `data` decoded, when it is JSON: at the first look, and then
 ---  kept; else nil. Of large data only the tables are made then
 
--- Calls that have decoded the data of large events: by these.
+-- Calls that have decoded the data of large events, by these; false once it
+-- has turned out to be no JSON.
 local decoded = setmetatable({}, { __mode = "k" })
 
+-- A call that failed, for want of memory, has decoded nothing.
 local function decode(self)
   local call = decoded[self]
-  if not call then
+  if call == nil then
     return (core.json_decode(self.data))
+  elseif call == false then
+    return nil
   end
   local value = call:data()
-  if value ~= nil then
-    decoded[self] = nil
-    call:free()
+  if value == nil and not call:result() then
+    value = core.json_decode(self.data)
   end
+  decoded[self] = nil
+  if value == nil then
+    decoded[self] = false
+  end
+  call:free()
   return value
 end
 

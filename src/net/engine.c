@@ -374,7 +374,8 @@ static void wait_for_post(struct fy_engine *engine) {
   int wait;
 
   pthread_mutex_lock(&engine->lock);
-  wait = engine->sleeping = !engine->first;
+  wait = !engine->first;
+  engine->sleeping = wait;
   pthread_mutex_unlock(&engine->lock);
   if (wait) {
     fy_poller_wait(engine->poller, FY_NEVER, NULL, unused, EVENTS_PER_TURN);
