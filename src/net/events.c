@@ -145,7 +145,6 @@ static int take_turn(struct fy_events *events,
                      const struct fy_sse_event *event, size_t more) {
   struct fy_turns *turns = events->turns;
   int was_over = fy_turns_is_over(turns);
-  int was_done = turns->turn.done;
   struct fy_sse_event named = *event;
   struct fy_turn_event seen;
 
@@ -157,8 +156,8 @@ static int take_turn(struct fy_events *events,
   if (seen.step == FY_TURN_REFUSE) {
     fy_turns_refuse(turns);
   }
-  if (was_over != fy_turns_is_over(turns) || was_done != turns->turn.done) {
-    fy_transfer_linger(events->call->transfer, turns->turn.done);
+  if (!was_over && fy_turns_is_over(turns)) {
+    fy_transfer_linger(events->call->transfer);
   }
   if (seen.class != FY_TURN_QUIET) {
     events->last = events->call->engine->now;

@@ -30,9 +30,6 @@
 /* How long the rest of a body that nobody needs is waited for, so that its
  * connection can be used again: a new one costs less than that. */
 static const fy_time DRAIN = FY_SECOND / 2;
-/* The same once its last word has come: the end is with it or right behind,
- * and somebody waits for the answer. */
-static const fy_time LAST_DRAIN = FY_SECOND / 20;
 
 /* --- Deadlines ---------------------------------------------------------- */
 
@@ -151,12 +148,12 @@ void fy_transfer_got_some(struct fy_transfer *transfer) {
 
 void fy_transfer_is_redirected(struct fy_transfer *transfer) {
   transfer->redirected = 1;
-  fy_transfer_linger(transfer, 0);
+  fy_transfer_linger(transfer);
 }
 
-void fy_transfer_linger(struct fy_transfer *transfer, int was_last) {
+void fy_transfer_linger(struct fy_transfer *transfer) {
   fy_timers_set(&transfer->engine->timers, &transfer->byte_timer,
-                fy_clock_add(fy_clock_now(), was_last ? LAST_DRAIN : DRAIN));
+                fy_clock_add(fy_clock_now(), DRAIN));
 }
 
 /* --- Begin and end ------------------------------------------------------ */

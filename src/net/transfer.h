@@ -96,9 +96,8 @@ void fy_transfer_connects(struct fy_transfer *transfer);
 void fy_transfer_connected(struct fy_transfer *transfer);
 void fy_transfer_sent_some(struct fy_transfer *transfer);
 void fy_transfer_got_some(struct fy_transfer *transfer);
-/* Its body has said all there is to say: soon it is finished, the sooner when
- * that `was_last` and no word is to come any more. */
-void fy_transfer_linger(struct fy_transfer *transfer, int was_last);
+/* Its body has said all there is to say: soon it is finished. */
+void fy_transfer_linger(struct fy_transfer *transfer);
 /* It is a redirect: whatever becomes of its body, soon it is finished. */
 void fy_transfer_is_redirected(struct fy_transfer *transfer);
 
