@@ -353,7 +353,7 @@ static void send_in_vain(struct rig *rig) {
   CHECK(failed);
 }
 
-/* Also where libcurl would not. */
+/* As with a libcurl that may raise it. */
 static void test_broken_pipe(struct rig *rig) {
   sigset_t pipe;
 

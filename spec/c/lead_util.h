@@ -45,7 +45,7 @@ static inline int lead_is(pthread_t thread) {
   pthread_mutex_lock(&engine->lock);
   is = engine->lead.by == FY_LED_BY_HOST &&
                pthread_equal(engine->lead.host, thread)
-           ? 1 + (engine->sleeping != 0)
+           ? 1 + (engine->posts_wake != 0)
            : 0;
   pthread_mutex_unlock(&engine->lock);
   return is;

@@ -218,7 +218,9 @@ static void serve_sockets(struct fy_engine *engine, struct fy_ready *ready,
     }
   }
   for (int i = 0; i < left; i++) {
-    engine->now = i ? fy_clock_now() : engine->now;
+    if (i) {
+      engine->now = fy_clock_now();
+    }
     serve_socket(engine, &ready[i]);
   }
 }
@@ -259,8 +261,8 @@ void fy_engine_post(struct fy_engine *engine, struct fy_post *post,
       engine->first = post;
     }
     engine->last = post;
-    wake = engine->sleeping;
-    engine->sleeping = 0;
+    wake = engine->posts_wake;
+    engine->posts_wake = 0;
     fy_lead_call(engine, 0);
   }
   pthread_mutex_unlock(&engine->lock);
@@ -304,7 +306,7 @@ static void serve_posts(struct fy_engine *engine, int most) {
 /* --- The loop ----------------------------------------------------------- */
 
 /* How long to sleep; 0 when there is work left. From here until it wakes,
- * who posts has to wake it: where he would already, nothing was posted. */
+ * who posts has to wake it. */
 static fy_time go_to_sleep(struct fy_engine *engine, fy_time now,
                            fy_time until) {
   fy_time next = fy_timers_next(&engine->timers);
@@ -314,14 +316,14 @@ static fy_time go_to_sleep(struct fy_engine *engine, fy_time now,
   if (engine->ready_first || engine->admission.due) {
     timeout = 0;
   }
-  if (atomic_load_explicit(&engine->sleeping, memory_order_acquire)) {
+  if (atomic_load_explicit(&engine->posts_wake, memory_order_acquire)) {
     return timeout;
   }
   pthread_mutex_lock(&engine->lock);
   if (engine->first || atomic_load(&engine->stopping)) {
     timeout = 0;
   }
-  engine->sleeping = timeout != 0;
+  engine->posts_wake = timeout != 0;
   pthread_mutex_unlock(&engine->lock);
   return timeout;
 }
@@ -375,7 +377,7 @@ static void wait_for_post(struct fy_engine *engine) {
 
   pthread_mutex_lock(&engine->lock);
   wait = !engine->first;
-  engine->sleeping = wait;
+  engine->posts_wake = wait;
   pthread_mutex_unlock(&engine->lock);
   if (wait) {
     fy_poller_wait(engine->poller, FY_NEVER, NULL, unused, EVENTS_PER_TURN);
@@ -509,7 +511,7 @@ struct fy_engine *fy_engine_create(void) {
 void fy_engine_stop(struct fy_engine *engine, int how) {
   pthread_mutex_lock(&engine->lock);
   atomic_store(&engine->stopping, how);
-  engine->sleeping = 0;
+  engine->posts_wake = 0;
   fy_lead_call(engine, 1);
   pthread_mutex_unlock(&engine->lock);
   fy_poller_wake(engine->poller);

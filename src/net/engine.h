@@ -33,11 +33,12 @@ enum { FY_STOP_EXIT = 1, FY_STOP_SHUTDOWN };
 struct fy_engine {
   pthread_t thread;
   uint64_t generation;  /* of the process */
-  pthread_mutex_t lock; /* the queue, `sleeping`, `stopped` */
+  pthread_mutex_t lock; /* the queue, `posts_wake`, `stopped` */
   pthread_cond_t stopped_cond;
   _Atomic(struct fy_post *) first; /* written under the lock */
   struct fy_post *last;
-  atomic_int sleeping; /* written under the lock */
+  atomic_int posts_wake; /* written under the lock; 1: nothing was posted
+                            since, and who posts has to wake the poller */
   int stopped;
   struct fy_lead lead;
 

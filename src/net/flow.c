@@ -76,8 +76,8 @@ static size_t waiting(const struct fy_flow *flow) {
              : undrained(flow);
 }
 
-/* Others only take from it: one with room has it without a look behind the
- * lock. */
+/* Others only take from it: where it seems to have room without the lock, it
+ * has. */
 int fy_flow_is_full(struct freddy_call *call) {
   struct fy_flow *flow = &call->flow;
   int full;

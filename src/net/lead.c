@@ -11,9 +11,9 @@
 #include "net/inbox.h"
 
 /* For how long nobody may lead, the more while a host always came back, and
- * at the most twice that: by so much is late what is due then. Where there are
- * but event streams that is not much: what that host wishes is not kept
- * waiting then. */
+ * at the most twice that: by so much is late what is due then. With nothing
+ * but event streams those are their events, for a host that went away: what it
+ * starts meanwhile calls the engine's thread at once. */
 #define PATIENCE (2 * FY_MILLISECOND)
 #define MOST_PATIENCE (16 * FY_MILLISECOND)
 #define STREAM_PATIENCE (64 * FY_MILLISECOND)
@@ -27,15 +27,17 @@
 /* So many requests of a host are worth a thread of their own. */
 enum { MANY = 8 };
 
+/* How the engine's thread is called by the host itself that led last. */
+enum { UNLESS_IT_LEADS = 2 };
+
 #ifdef __APPLE__
 #define COND_CLOCK CLOCK_REALTIME
 #else
 #define COND_CLOCK CLOCK_MONOTONIC
 #endif
 
-/* libcurl sends with MSG_NOSIGNAL; so does OpenSSL, which has no socket of its
- * own but sends through libcurl's filters since 7.88. Of all others nothing is
- * known. */
+/* libcurl sends with MSG_NOSIGNAL, and since 7.88 OpenSSL sends through
+ * libcurl. Of other TLS libraries nothing is known. */
 static int may_raise_pipes(void) {
   static const char openssl[] = "OpenSSL/";
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
@@ -147,7 +149,7 @@ void fy_lead_step_aside(struct fy_engine *engine) {
     lead->host = lead->wisher;
     lead->by = FY_LED_BY_NOBODY;
     lead->streams_only = 0;
-    engine->sleeping = 0;
+    engine->posts_wake = 0;
     stand_by(engine);
   }
   pthread_mutex_unlock(&engine->lock);
@@ -156,12 +158,17 @@ void fy_lead_step_aside(struct fy_engine *engine) {
 void fy_lead_call(struct fy_engine *engine, int whoever) {
   struct fy_lead *lead = &engine->lead;
 
-  if (whoever ||
-      (lead->by == FY_LED_BY_NOBODY &&
-       (lead->streams_only || !pthread_equal(lead->host, pthread_self())))) {
+  int nobody = lead->by == FY_LED_BY_NOBODY;
+  int by_host = nobody && pthread_equal(lead->host, pthread_self());
+
+  if (whoever || (nobody && !by_host)) {
     lead->is_called = 1;
-    pthread_cond_signal(&lead->cond);
+  } else if (by_host && lead->streams_only && !lead->is_called) {
+    lead->is_called = UNLESS_IT_LEADS;
+  } else {
+    return;
   }
+  pthread_cond_signal(&lead->cond);
 }
 
 /* --- A host ------------------------------------------------------------- */
@@ -177,7 +184,10 @@ static int take(struct fy_engine *engine, const struct freddy_inbox *inbox) {
       lead->by = FY_LED_BY_HOST;
       lead->host = pthread_self();
       lead->turns++;
-      engine->sleeping = !engine->first; /* as good as: it is about to */
+      if (lead->is_called == UNLESS_IT_LEADS) {
+        lead->is_called = 0;
+      }
+      engine->posts_wake = !engine->first;
     } else {
       fy_lead_call(engine, 1);
     }
@@ -196,7 +206,7 @@ static void leave(struct fy_engine *engine, int goes_on) {
   pthread_mutex_lock(&engine->lock);
   lead->by = FY_LED_BY_NOBODY;
   lead->streams_only = lead->adopted && !lead->requests;
-  engine->sleeping = 0;
+  engine->posts_wake = 0;
   if (goes_on || lead->is_called || engine->first) {
     fy_lead_call(engine, 1);
   } else if (lead->is_deaf) {

@@ -34,7 +34,7 @@ struct fy_lead {
   /* By the engine's lock. */
   enum fy_leader by;
   pthread_cond_t cond; /* the engine's thread stands by */
-  int is_called;       /* and has to lead again */
+  int is_called;       /* and has to lead again; 2: unless the host does */
   int is_deaf;         /* or looks no more whether it has to */
   pthread_t host;      /* the last one that led, or was let to */
   unsigned turns;      /* how often one has led */
@@ -45,8 +45,9 @@ struct fy_lead {
   const void *_Atomic told; /* the inbox whose waiter was woken last, unless
                                somebody has gone to sleep since */
 
-  sigset_t all;     /* set for good: what is blocked while a host works, and */
-  int raises_pipes; /* whether what it calls may raise SIGPIPE */
+  /* Set for good. */
+  sigset_t all;     /* signals: blocked while a host works */
+  int raises_pipes; /* 1: that work may raise SIGPIPE */
 
   /* The leader's. */
   int connecting; /* connections that are being opened */
@@ -63,7 +64,7 @@ void fy_lead_clear(struct fy_lead *lead);
 void fy_lead_step_aside(struct fy_engine *engine);
 
 /* The engine's thread has to lead; `whoever`: 0 when something was posted, by
- * the host that led last perhaps, which mostly is about to lead again. The
+ * the host that led last perhaps, which is mostly about to lead again. The
  * caller holds the engine's lock. */
 void fy_lead_call(struct fy_engine *engine, int whoever);
 
