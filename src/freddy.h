@@ -169,8 +169,9 @@ FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
  * it waits, which saves waking another; not while a connection is being
  * opened, which takes too long. When it then does not come back, up to 32 ms
  * pass before the engine's thread takes over: what this thread starts
- * meanwhile leaves as late. With nothing but event streams in flight it is
- * 128 ms, or at once when this thread starts something. A signal handler must
+ * meanwhile leaves as late. While only event streams are in flight it is up to
+ * 128 ms, by which their events are late then; but to start anything ends that
+ * at once. A signal handler must
  * not leave the wait by longjmp; signals are blocked while there is work, for
  * 10 ms at most. pthread_cancel has no effect before it returns. It needs as
  * much stack as libcurl and TLS do. */
@@ -299,8 +300,9 @@ FREDDY_API int freddy_inbox_next(freddy_inbox *inbox, freddy_event *event);
 
 /* --- Calls -------------------------------------------------------------- */
 
-/* Turns a large JSON body into a document off the caller's thread. The
- * functions run on the I/O thread and must not touch Lua. */
+/* Turns a large JSON body, or text (freddy_decode), into a document off the
+ * caller's thread. The functions run on the I/O thread and must not touch Lua.
+ */
 typedef struct freddy_decoder {
   /* A new document, or NULL with `err` filled. `body` is borrowed. */
   void *(*decode)(const char *body, size_t size, freddy_error *err);
@@ -471,17 +473,26 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     freddy_call **out,
                                                     freddy_error *err);
 
-/* A call that does nothing but have a text decoded on the I/O thread: a large
- * one, which would hold up the caller. It ends with FREDDY_DONE, and then
- * freddy_call_document has the document, or why there is none. Never blocks.
+/* A call that does nothing but have a text decoded where it holds up nobody:
+ * on the I/O thread, or here where there is none to be had. It ends with
+ * FREDDY_DONE; freddy_call_document then has the document, or says why there
+ * is none. One that was cancelled has no document, and is not decoded if that
+ * had not begun. Never blocks otherwise.
  *
- * decoder  its `threshold` does not count; must outlive the process's use of
- *          freddy.
- * text     `size` bytes; copied.
- * The rest, and what it returns, as for freddy_start. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_start_decode(
-    freddy_inbox *inbox, const freddy_decoder *decoder, const char *text,
-    size_t size, void *user, freddy_call **out, freddy_error *err);
+ * inbox   borrowed; where the call reports.
+ * decoder NULL: FREDDY_EMISUSE. Its `threshold` does not count. It must
+ * outlive the process's use of freddy. text    `size` bytes, copied, and given
+ * back once they are decoded; of any size. user    the event's `user`. out
+ * receives the call, which the caller owns (freddy_call_free). err optional;
+ * filled on failure.
+ *
+ * Returns FREDDY_OK, or FREDDY_EMISUSE, FREDDY_EFORKED, FREDDY_EQUEUE_FULL
+ * (16,384 wait already), FREDDY_ENOMEM: then no event follows. */
+FREDDY_API FREDDY_MUST_CHECK int freddy_decode(freddy_inbox *inbox,
+                                               const freddy_decoder *decoder,
+                                               const char *text, size_t size,
+                                               void *user, freddy_call **out,
+                                               freddy_error *err);
 
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
  * is in the inbox before this returns, unless the call had ended already, or

@@ -527,64 +527,28 @@ int freddy_start_renewal(freddy_client *client, freddy_inbox *inbox,
   return rc;
 }
 
-/* A call of no client's. */
-static int make_bare(struct freddy_call **call, freddy_inbox *inbox,
-                     void *user, freddy_error *err) {
+int freddy_start_timer(freddy_inbox *inbox, double seconds, void *user,
+                       freddy_call **out, freddy_error *err) {
+  struct freddy_call *call;
   int rc = check_owner(NULL, inbox, err);
 
-  *call = NULL;
+  *out = NULL;
   if (rc == FREDDY_OK) {
     rc = fy_engine_prepare(err);
   }
-  if (rc == FREDDY_OK) {
-    *call = fy_call_new(inbox, user);
-    rc = *call ? FREDDY_OK : fy_error_nomem(err);
+  if (rc != FREDDY_OK) {
+    return rc;
   }
-  return rc;
-}
-
-/* `call` is stolen. */
-static int launch_bare(struct freddy_call *call, freddy_inbox *inbox,
-                       freddy_call **out, freddy_error *err) {
-  int rc = launch(call, NULL, inbox, err);
-
+  call = fy_call_new(inbox, user);
+  if (!call) {
+    return fy_error_nomem(err);
+  }
+  call->ask.total = fy_clock_from_seconds(seconds > 0 ? seconds : 0);
+  rc = launch(call, NULL, inbox, err);
   if (rc == FREDDY_OK) {
     *out = call;
   } else {
     fy_call_unref(call);
   }
   return rc;
-}
-
-int freddy_start_timer(freddy_inbox *inbox, double seconds, void *user,
-                       freddy_call **out, freddy_error *err) {
-  struct freddy_call *call;
-  int rc = make_bare(&call, inbox, user, err);
-
-  *out = NULL;
-  if (rc != FREDDY_OK) {
-    return rc;
-  }
-  call->ask.total = fy_clock_from_seconds(seconds > 0 ? seconds : 0);
-  return launch_bare(call, inbox, out, err);
-}
-
-int freddy_start_decode(freddy_inbox *inbox, const freddy_decoder *decoder,
-                        const char *text, size_t size, void *user,
-                        freddy_call **out, freddy_error *err) {
-  struct freddy_call *call;
-  int rc = make_bare(&call, inbox, user, err);
-
-  *out = NULL;
-  if (rc != FREDDY_OK) {
-    return rc;
-  }
-  call->ask.decoder = decoder;
-  call->ask.total = FY_NEVER;
-  fy_buf_init(&call->answer.body, size);
-  if (fy_buf_add(&call->answer.body, text, size) != FREDDY_OK) {
-    fy_call_unref(call);
-    return fy_error_nomem(err);
-  }
-  return launch_bare(call, inbox, out, err);
 }

@@ -352,7 +352,7 @@ function answer_stream.new(client, got, about)
     return setmetatable(self, Stream)
   end
   note_facts(self, got)
-  self.inner = got
+  self.inner, got.reads_json = got, true
   self.assembler = answer.new(about.keep_events)
   local list = open[client] or setmetatable({}, { __mode = "k" })
   open[client], list[self] = list, true

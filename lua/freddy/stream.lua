@@ -1,12 +1,56 @@
 -- SPDX-License-Identifier: MIT
 --- The events of an event stream, as they arrive (client:stream).
-local event_of = require "freddy.event"
+local core = require "freddy.core"
+local json = require "freddy.json"
 local misuse = require "freddy.misuse"
 local pull = require "freddy.pull"
 local response = require "freddy.response"
 local scheduler = require "freddy.scheduler"
 
 local stream = {}
+
+--- An event of a stream (HTML standard, 9.2).
+---@class freddy.Event
+---@field event string its type; "message" when it has none
+---@field data string its lines of data, joined by line feeds
+---@field id? string the last one that the stream gave, by this event or before
+---@field retry? integer milliseconds, on an event that brought them
+---@field class? string of an answer's event (client.responses:stream)
+---@field whole? true the piece of an answer is all of its text, made up anew
+---@field json any `data` decoded, when it is JSON: at the first look, and then
+---  kept; else nil
+
+-- The class of a client's events: they are decoded by its codec.
+local function event_class(decode)
+  return {
+    __name = "freddy.event",
+    __index = function(event, name)
+      if name == "json" then
+        local value = decode(event.data)
+        event.json = value
+        return value
+      end
+    end,
+  }
+end
+
+local PLAIN = event_class(core.json_decode)
+-- Not only by its keys: a class leads to its codec.
+local by_codec = setmetatable({}, { __mode = "kv" })
+
+local function class_for(codec)
+  if not codec then
+    return PLAIN
+  end
+  local class = by_codec[codec]
+  if not class then
+    class = event_class(function(text)
+      return (json.decode_with(codec, text))
+    end)
+    by_codec[codec] = class
+  end
+  return class
+end
 
 --- What client:stream returns, as soon as the head of the answer is there. One
 --- that is collected, or closed by Lua 5.4's <close>, is cancelled.
@@ -21,6 +65,7 @@ local stream = {}
 ---@field received? integer bytes on the wire, when it has ended
 ---@field package list freddy.Event[] taken from the core, not yet given
 ---@field package at integer where the next one stands
+---@field package reads_json? boolean whoever reads it looks at every `json`
 ---@field package large? freddy.Event taken; the next one, once it is decoded
 ---@field package decoding? table its entry, meanwhile
 local Stream = { __name = "freddy.stream" }
@@ -45,16 +90,51 @@ local function from_core(self)
   return event
 end
 
--- Decoded elsewhere; nil until it is.
+-- --- Large events --------------------------------------------------------
+
+local LARGE = core.inline_json
+local NO_JSON = { __name = "freddy.event" }
+
+-- Whether to decode it at the first look would hold up the host. What the
+-- user's own codec does is the user's.
+local function is_large(self, event)
+  return self.reads_json and #event.data >= LARGE and self.class == PLAIN
+end
+
+-- nil where that cannot be had: then it is left to the first look.
+local function start_decoding(self, event)
+  local inbox = scheduler.inbox()
+  local id = scheduler.next_id()
+  local entry = { on_done = function()
+    pull.wake(self.entry)
+  end }
+  entry.call = inbox and inbox:decode(id, event.data)
+  if entry.call then
+    scheduler.add(id, entry)
+    return entry
+  end
+end
+
+-- A call that failed, for want of memory or in a fork, has decoded nothing.
+local function end_decoding(event, call)
+  local value = call:data()
+  if value ~= nil then
+    event.json = value
+  elseif call:result() then
+    setmetatable(event, NO_JSON)
+  end
+  call:free()
+end
+
+-- It is given once its data has been decoded elsewhere; nil until then.
 local function take_large(self)
   local event = self.large
-  if not self.decoding then
-    self.decoding = event_of.decode(event, function()
-      pull.wake(self.entry)
-    end)
-  end
-  if self.decoding and not self.decoding.done then
-    return nil
+  self.decoding = self.decoding or start_decoding(self, event)
+  if self.decoding then
+    if not self.decoding.done then
+      return nil
+    end
+    end_decoding(event, self.decoding.call)
   end
   self.large, self.decoding = nil, nil
   return event
@@ -63,12 +143,14 @@ end
 -- Another reader may have filled the list while this one gave way.
 local function take(self)
   local event = self.large or from_list(self) or from_core(self)
-  if event and event_of.is_large(event) then
+  if event and is_large(self, event) then
     self.large = event
     return take_large(self)
   end
   return event
 end
+
+-- --- Reading -------------------------------------------------------------
 
 local count_event, give_way = scheduler.count_event, scheduler.give_way
 local may_wait = scheduler.may_wait
@@ -85,12 +167,11 @@ local function next_event(self, who)
     give_way()
   end
   local event = not self.large and from_list(self)
-  if event then
-    if not event_of.is_large(event) then
-      count_event()
-      return event
-    end
+  if event and is_large(self, event) then
     self.large = event
+  elseif event then
+    count_event()
+    return event
   end
   return pull.read(self, who)
 end
@@ -163,7 +244,7 @@ function stream.open(client, entry, finish)
   local self = response.wrap(entry.call:head())
   pull.init(self, client, entry, finish, take)
   self.list, self.at = {}, 1
-  self.class = event_of.class(client.codec)
+  self.class = class_for(client.codec)
   return setmetatable(self, Stream)
 end
 

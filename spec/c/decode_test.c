@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Texts that are decoded for the host, on no thread of his or the engine's. */
+/* Texts that are decoded for the host, on another thread than his. */
 #include "engine_util.h"
 #include "net/engine.h"
 
 static struct {
   _Atomic pthread_t thread;
+  atomic_int begun;
   atomic_int released;
   pthread_mutex_t gate;
 } seen = {.gate = PTHREAD_MUTEX_INITIALIZER};
@@ -13,6 +14,7 @@ static void *decode(const char *body, size_t size, freddy_error *err) {
   char *copy;
 
   atomic_store(&seen.thread, pthread_self());
+  atomic_fetch_add(&seen.begun, 1);
   pthread_mutex_lock(&seen.gate);
   pthread_mutex_unlock(&seen.gate);
   if (memchr(body, '!', size)) {
@@ -36,8 +38,8 @@ static freddy_call *start(struct rig *rig, const char *text) {
   freddy_error err = {.code = FREDDY_OK};
   freddy_call *call = NULL;
 
-  CHECK_INT(freddy_start_decode(rig->inbox, &decoder, text, strlen(text),
-                                &seen, &call, &err),
+  CHECK_INT(freddy_decode(rig->inbox, &decoder, text, strlen(text), &seen,
+                          &call, &err),
             FREDDY_OK);
   return call;
 }
@@ -54,8 +56,7 @@ static void test_document(struct rig *rig) {
   CHECK(freddy_call_error(call) == NULL);
   CHECK_TEXT((const char *)freddy_call_document(call, NULL), "a text");
   CHECK(!pthread_equal(atomic_load(&seen.thread), pthread_self()));
-  CHECK(
-      !pthread_equal(atomic_load(&seen.thread), fy_engine_running()->thread));
+  CHECK(fy_engine_running() == NULL); /* it needs none */
   freddy_call_free(call);
   EVENTUALLY(atomic_load(&seen.released) == 1);
 }
@@ -90,36 +91,80 @@ static void test_many(struct rig *rig) {
   EVENTUALLY(atomic_load(&seen.released) == before + MANY);
 }
 
-/* The document that comes of it is nobody's. */
-static void test_ends_meanwhile(struct rig *rig) {
-  int before = atomic_load(&seen.released);
+/* Wait until the I/O thread decodes, held up at the gate. */
+static freddy_call *start_and_hold(struct rig *rig, const char *text) {
+  int before = atomic_load(&seen.begun);
   freddy_call *call;
 
   pthread_mutex_lock(&seen.gate);
-  call = start(rig, "cancelled");
+  call = start(rig, text);
+  EVENTUALLY(atomic_load(&seen.begun) == before + 1);
+  return call;
+}
+
+/* The document that comes of it is nobody's. */
+static void test_ends_within(struct rig *rig) {
+  int before = atomic_load(&seen.released);
+  freddy_call *call = start_and_hold(rig, "cancelled");
+
   freddy_call_cancel(call);
   rig_done(rig->inbox, call);
   CHECK_TEXT(rig_kind(call), "cancelled");
   CHECK(freddy_call_document(call, NULL) == NULL);
   freddy_call_free(call);
-  atomic_store(&seen.thread, pthread_self());
-  call = start(rig, "freed");
-  EVENTUALLY(!pthread_equal(atomic_load(&seen.thread), pthread_self()));
-  freddy_call_free(call);
   CHECK_INT(atomic_load(&seen.released), before);
   pthread_mutex_unlock(&seen.gate);
-  EVENTUALLY(atomic_load(&seen.released) > before);
+  EVENTUALLY(atomic_load(&seen.released) == before + 1);
+
+  call = start_and_hold(rig, "freed");
+  freddy_call_free(call);
+  pthread_mutex_unlock(&seen.gate);
+  EVENTUALLY(atomic_load(&seen.released) == before + 2);
 }
 
-static void test_closed_meanwhile(struct rig *rig) {
-  freddy_call *call;
+/* Those behind it have ended before their turn, and are not decoded. */
+static void test_ends_before(struct rig *rig) {
+  int released = atomic_load(&seen.released);
+  freddy_call *first = start_and_hold(rig, "first");
+  int begun = atomic_load(&seen.begun);
+  freddy_call *cancelled = start(rig, "cancelled");
+  freddy_call *last;
 
-  pthread_mutex_lock(&seen.gate);
-  call = start(rig, "of a closed inbox");
+  freddy_call_free(start(rig, "freed"));
+  freddy_call_cancel(cancelled);
+  last = start(rig, "last");
+  pthread_mutex_unlock(&seen.gate);
+  while (!freddy_call_done(last)) {
+    freddy_event event;
+
+    CHECK(rig_event(rig->inbox, &event));
+  }
+  CHECK_INT(atomic_load(&seen.begun), begun + 1);
+  freddy_call_free(first);
+  freddy_call_free(cancelled);
+  freddy_call_free(last);
+  EVENTUALLY(atomic_load(&seen.released) == released + 2);
+}
+
+static void test_closed_within(struct rig *rig) {
+  int before = atomic_load(&seen.released);
+  freddy_call *call = start_and_hold(rig, "of an inbox that closes");
+
   freddy_inbox_free(rig->inbox);
   pthread_mutex_unlock(&seen.gate);
   freddy_call_free(call);
+  EVENTUALLY(atomic_load(&seen.released) == before + 1);
   CHECK_INT(freddy_inbox_new(&rig->inbox, NULL), FREDDY_OK);
+}
+
+static void test_misuse(struct rig *rig) {
+  freddy_error err = {.code = FREDDY_OK};
+  freddy_call *call = (freddy_call *)(void *)rig;
+
+  CHECK_INT(freddy_decode(rig->inbox, NULL, "", 0, NULL, &call, &err),
+            FREDDY_EMISUSE);
+  CHECK(call == NULL);
+  CHECK_INT(err.code, FREDDY_EMISUSE);
 }
 
 int main(void) {
@@ -129,8 +174,10 @@ int main(void) {
   test_document(&rig);
   test_no_document(&rig);
   test_many(&rig);
-  test_ends_meanwhile(&rig);
-  test_closed_meanwhile(&rig);
+  test_ends_within(&rig);
+  test_ends_before(&rig);
+  test_closed_within(&rig);
+  test_misuse(&rig);
   freddy_inbox_free(rig.inbox);
   freddy_shutdown();
   return unit_end();

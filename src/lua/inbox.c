@@ -171,8 +171,8 @@ static int l_inbox_decode(lua_State *L) {
   if (!inbox->handle) {
     return fy_closed_return(L, "the inbox");
   }
-  if (freddy_start_decode(inbox->handle, &fy_json_decoder, text, size, id,
-                          &call->handle, &err)) {
+  if (freddy_decode(inbox->handle, &fy_json_decoder, text, size, id,
+                    &call->handle, &err)) {
     return fy_error_return(L, &err);
   }
   return 1;

@@ -176,7 +176,7 @@ int fy_call_may_stop(struct freddy_call *call) {
 static void unwish(struct freddy_call *call) {
   if (call->listener) {
     fy_listener_leave(call);
-  } else {
+  } else if (call->engine) {
     fy_engine_post(call->engine, &call->post, FY_CALL_CANCEL);
   }
 }

@@ -47,9 +47,6 @@ static void begin(struct fy_engine *engine, struct freddy_call *call) {
   fy_timers_set(&engine->timers, &call->total,
                 fy_clock_add(call->started, call->ask.total));
   if (!call->client) {
-    if (call->ask.decoder) {
-      fy_outcome_deliver(call, &err);
-    }
     return;
   }
   atomic_fetch_add(&engine->requests, !call->ask.renewal);

@@ -63,9 +63,6 @@ static int has_document(const struct freddy_call *call,
   const freddy_decoder *decoder = call->ask.decoder;
   const char *type;
 
-  if (!call->client) {
-    return decoder && err->code == FREDDY_OK;
-  }
   if (!decoder || call->streaming || err->code != FREDDY_OK ||
       call->answer.body.size == 0 ||
       call->answer.body.size < decoder->threshold) {
