@@ -171,10 +171,9 @@ FREDDY_API int freddy_inbox_ready(const freddy_inbox *inbox);
  * pass before the engine's thread takes over: what this thread starts
  * meanwhile leaves as late. While only event streams are in flight it is up to
  * 128 ms, by which their events are late then; but to start anything ends that
- * at once. A signal handler must
- * not leave the wait by longjmp; signals are blocked while there is work, for
- * 10 ms at most. pthread_cancel has no effect before it returns. It needs as
- * much stack as libcurl and TLS do. */
+ * at once. A signal handler must not leave the wait by longjmp; signals are
+ * blocked while there is work, for 10 ms at most. pthread_cancel has no effect
+ * before it returns. It needs as much stack as libcurl and TLS do. */
 FREDDY_API int freddy_inbox_wait(freddy_inbox *inbox, double seconds);
 
 /* A descriptor that is readable while events wait. Owned by the inbox: only
@@ -479,12 +478,14 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
  * is none. One that was cancelled has no document, and is not decoded if that
  * had not begun. Never blocks otherwise.
  *
- * inbox   borrowed; where the call reports.
- * decoder NULL: FREDDY_EMISUSE. Its `threshold` does not count. It must
- * outlive the process's use of freddy. text    `size` bytes, copied, and given
- * back once they are decoded; of any size. user    the event's `user`. out
- * receives the call, which the caller owns (freddy_call_free). err optional;
- * filled on failure.
+ * inbox    borrowed; where the call reports.
+ * decoder  NULL: FREDDY_EMISUSE. Its `threshold` does not count. Must outlive
+ *          the process's use of freddy.
+ * text     of `size` bytes, however many; copied, and given back once they
+ *          are decoded.
+ * user     the event's `user`.
+ * out      receives the call, which the caller owns (freddy_call_free).
+ * err      optional; filled on failure.
  *
  * Returns FREDDY_OK, or FREDDY_EMISUSE, FREDDY_EFORKED, FREDDY_EQUEUE_FULL
  * (16,384 wait already), FREDDY_ENOMEM: then no event follows. */
