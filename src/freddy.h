@@ -14,11 +14,13 @@
  *
  * This header includes all of the API but what needs Lua (freddy_lua.h):
  * freddy_base.h has errors, freddy_session.h credentials and tokens,
- * freddy_rate.h limits and counters; the rest is here. */
+ * freddy_rate.h limits and counters, freddy_decode.h what is decoded off the
+ * caller's thread; the rest is here. */
 #ifndef FREDDY_H
 #define FREDDY_H
 
 #include "freddy_base.h"
+#include "freddy_decode.h"
 #include "freddy_rate.h"
 #include "freddy_session.h"
 
@@ -299,16 +301,6 @@ FREDDY_API int freddy_inbox_next(freddy_inbox *inbox, freddy_event *event);
 
 /* --- Calls -------------------------------------------------------------- */
 
-/* Turns a large JSON body, or text (freddy_decode), into a document off the
- * caller's thread. The functions run on the I/O thread and must not touch Lua.
- */
-typedef struct freddy_decoder {
-  /* A new document, or NULL with `err` filled. `body` is borrowed. */
-  void *(*decode)(const char *body, size_t size, freddy_error *err);
-  void (*release)(void *document);
-  size_t threshold; /* smaller bodies are left to the caller */
-} freddy_decoder;
-
 typedef enum freddy_auth {
   FREDDY_AUTH_DEFAULT = 0, /* to the client's own origin only */
   FREDDY_AUTH_OFF,         /* never */
@@ -471,29 +463,6 @@ FREDDY_API FREDDY_MUST_CHECK int freddy_start_timer(freddy_inbox *inbox,
                                                     double seconds, void *user,
                                                     freddy_call **out,
                                                     freddy_error *err);
-
-/* A call that does nothing but have a text decoded where it holds up nobody:
- * on the I/O thread, or here where there is none to be had. It ends with
- * FREDDY_DONE; freddy_call_document then has the document, or says why there
- * is none. One that was cancelled has no document, and is not decoded if that
- * had not begun. Never blocks otherwise.
- *
- * inbox    borrowed; where the call reports.
- * decoder  NULL: FREDDY_EMISUSE. Its `threshold` does not count. Must outlive
- *          the process's use of freddy.
- * text     of `size` bytes, however many; copied, and given back once they
- *          are decoded.
- * user     the event's `user`.
- * out      receives the call, which the caller owns (freddy_call_free).
- * err      optional; filled on failure.
- *
- * Returns FREDDY_OK, or FREDDY_EMISUSE, FREDDY_EFORKED, FREDDY_EQUEUE_FULL
- * (16,384 wait already), FREDDY_ENOMEM: then no event follows. */
-FREDDY_API FREDDY_MUST_CHECK int freddy_decode(freddy_inbox *inbox,
-                                               const freddy_decoder *decoder,
-                                               const char *text, size_t size,
-                                               void *user, freddy_call **out,
-                                               freddy_error *err);
 
 /* End the call in whatever phase it is. FREDDY_DONE with FREDDY_ECANCELLED
  * is in the inbox before this returns, unless the call had ended already, or
