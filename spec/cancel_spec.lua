@@ -21,11 +21,6 @@ local function hostile(name, args, tag)
   }
 end
 
-local function collected()
-  collectgarbage()
-  collectgarbage()
-end
-
 setup(function()
   helper.hostile_reset()
   client = freddy.assert(freddy.new {
@@ -277,7 +272,7 @@ describe("nobody waits any more", function()
     at.saw()
     assert.is_false(call:done())
     call = nil -- luacheck: ignore
-    collected()
+    helper.collect()
     at.gone()
     assert.is_nil(inbox:next())
     plain:close()

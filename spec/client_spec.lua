@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local fake_core = require "spec.fake_core"
+local helper = require "spec.helper"
 
 -- The environment that freddy sees.
 local environment
@@ -304,8 +305,7 @@ describe("client:send", function()
     local done
     fake.script = function() return { status = 200, delay = 1 } end
     client:send({ path = "/a" }, function() done = true end)
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     fake_core.advance(fake, 2)
     freddy.poll()
     assert.is_true(done)

@@ -46,10 +46,7 @@ local function finish(inbox, id)
   until event[1] == id and event[2] == "done"
 end
 
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
+local collect = helper.collect
 
 local function misuse(value, err)
   assert.is_nil(value)

@@ -310,8 +310,7 @@ describe("whoever stops reading", function()
     local res = freddy.assert(get(url("body-endless", { tag = "forgotten" })))
     freddy.assert(res:read())
     res = nil -- luacheck: ignore
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     wait_closed "forgotten"
   end)
 

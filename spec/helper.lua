@@ -216,6 +216,18 @@ function helper.eventually(condition, seconds)
   error(("not within %g s"):format(seconds or 10), 2)
 end
 
+--- Collect all that nobody has any more. LuaJIT's compiled code keeps the
+--- functions that it was compiled with, and their upvalues: it is thrown away.
+function helper.collect()
+  local jit = rawget(_G, "jit")
+  if jit then
+    jit.flush()
+  end
+  for _ = 1, 4 do -- what one finalizer lets go of may have another
+    collectgarbage()
+  end
+end
+
 --- Everything that can be read of a value, as one text.
 ---@param value any
 ---@param seen? table<table, boolean> tables that are in it already

@@ -154,13 +154,7 @@ describe("events", function()
       one:close()
     end
     use()
-    local jit = rawget(_G, "jit")
-    if jit then
-      jit.flush() -- a trace keeps the functions that it was compiled with
-    end
-    for _ = 1, 4 do
-      collectgarbage()
-    end
+    helper.collect()
     assert.is_nil(kept[1])
   end)
 
@@ -428,8 +422,7 @@ describe("a stream ends", function()
     stream = open "forgotten"
     freddy.assert(stream:next())
     stream = nil -- luacheck: ignore
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     helper.hostile_log { tag = "forgotten", closed = 1, timeout = 10 }
   end)
 

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 local fake_core = require "spec.fake_core"
+local helper = require "spec.helper"
 
 local fake, freddy, client, reported
 before_each(function()
@@ -87,8 +88,7 @@ describe("freddy.spawn", function()
       client:get("/1")
       done = true
     end)
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     fake_core.advance(fake, 1)
     freddy.poll()
     assert.is_true(done)
@@ -737,8 +737,7 @@ describe("a wait that nobody holds any more", function()
       assert.truthy(seen[1])
     end
     fake.inbox.scheduled = {} -- the real core holds no Lua object
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     assert.is_nil(seen[1])
     assert.is_nil(seen[2])
   end)

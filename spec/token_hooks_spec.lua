@@ -297,8 +297,7 @@ describe("on_token", function()
 
   it("goes away with its client", function()
     local function count()
-      collectgarbage()
-      collectgarbage()
+      helper.collect()
       local n = 0
       for _ in pairs(debug.getregistry()) do
         n = n + 1

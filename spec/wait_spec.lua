@@ -261,8 +261,7 @@ describe("a callback", function()
     helper.eventually(function()
       return over
     end)
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     assert.is_nil(next(kept))
   end)
 
@@ -479,8 +478,7 @@ describe("a host of one's own", function()
     helper.hostile_log { tag = "dropped", complete = 1, timeout = 10 }
     assert.equal("suspended", coroutine.status(co))
     co = nil -- luacheck: ignore
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     local list = helper.hostile_log { tag = "dropped", closed = 1,
       timeout = 10 }
     assert.is_true(list[1].client_closed)
