@@ -263,6 +263,24 @@ describe("decoding", function()
     end
   end)
 
+  it("gives long texts whole, whatever is in them", function()
+    local long = ("0123456789abcdef"):rep(8)
+    for _, piece in ipairs { "", "\\n", '\\"', "\\\\", "\\u00e9", "\\u0000",
+      "\\ud83d\\ude00", "\195\169", "\240\159\152\128" } do
+      for _, size in ipairs { 0, 1, 63, 64, 65, 128 } do
+        local text = ('{"%s":["%s%s%s",1,"%s"],"a%s":"%s"}'):format(long,
+          long:sub(1, size), piece, long, long, long, (long .. "\\n"):rep(300))
+        assert.same(cjson.decode(text), plain(decoded(text)))
+      end
+    end
+    local deep = ("["):rep(127) .. '"' .. (long .. "\\n"):rep(300) .. '"'
+      .. ("]"):rep(127)
+    assert.same(cjson.decode(deep), plain(decoded(deep)))
+    bad("invalid JSON at byte 133: syntax error", '["' .. long .. '",x]')
+    bad("invalid JSON at byte 130: it ends too early", '["' .. long)
+    bad("invalid JSON at byte 130: it is not UTF-8", '["' .. long .. '\255"]')
+  end)
+
   it("raises for what is no string", function()
     for _, value in ipairs { 1, true, {}, print } do
       assert.has_error(function() decode(value) end)

@@ -26,6 +26,12 @@
  * cannot grow. */
 #define SMALL_TEXT TEXT_WITH("1")
 
+/* Kept away from jansson but for the ends. */
+#define LONG_PIECE                   \
+  "0123456789abcdef0123456789abcdef" \
+  "0123456789abcdef0123456789abcdef"
+#define LONG_TEXT "[\"" LONG_PIECE "\",\"" LONG_PIECE "\\n" LONG_PIECE "\"]"
+
 enum source { OF_LUA, OF_OURS, OF_JANSSON, SOURCES };
 
 /* Fails allocation number `limit`, and the later ones when `all_after`. */
@@ -120,29 +126,31 @@ static int is_about_memory(const char *message) {
 }
 
 /* 1 when it went through, 0 for want of memory, -1 for anything else. */
-static int run_scenario(lua_State *L) {
+static int run_scenario(lua_State *L, const char *first, const char *second) {
   int result = -1;
 
   if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
     result = is_about_memory(lua_tostring(L, -1)) ? 0 : -1;
   } else if (lua_isnil(L, 1)) {
     result = is_about_memory(lua_tostring(L, 2)) ? 0 : -1;
-  } else if (lua_isstring(L, 1) && strstr(lua_tostring(L, 1), "gpt-4o") &&
-             strstr(lua_tostring(L, 1), "a\\u0000b\\n")) {
+  } else if (lua_isstring(L, 1) && strstr(lua_tostring(L, 1), first) &&
+             strstr(lua_tostring(L, 1), second)) {
     result = 1;
   }
   return result;
 }
 
-static int run_text(lua_State *L, enum source source, long n, int all_after) {
+static int run_on(lua_State *L, const char *text, const char *first,
+                  const char *second, enum source source, long n,
+                  int all_after) {
   int result;
 
   lua_settop(L, 0);
   lua_gc(L, LUA_GCCOLLECT, 0);
   lua_pushcfunction(L, l_scenario);
-  lua_pushstring(L, text_for(source, 1));
+  lua_pushstring(L, text);
   fail_from(source, n, all_after);
-  result = run_scenario(L);
+  result = run_scenario(L, first, second);
   fail_from(source, -1, 0);
   if (result < 0) {
     printf("source %d, allocation %ld: %s\n", (int)source, n,
@@ -151,9 +159,18 @@ static int run_text(lua_State *L, enum source source, long n, int all_after) {
   return result;
 }
 
-static int run_document(lua_State *L, enum source source, long n,
-                        int all_after) {
-  const char *text = text_for(source, 0);
+static int run_text(lua_State *L, enum source source, long n, int all_after) {
+  return run_on(L, text_for(source, 1), "gpt-4o", "a\\u0000b\\n", source, n,
+                all_after);
+}
+
+static int run_long(lua_State *L, enum source source, long n, int all_after) {
+  return run_on(L, LONG_TEXT, LONG_PIECE "\",\"", LONG_PIECE "\\n" LONG_PIECE,
+                source, n, all_after);
+}
+
+static int decode_and_push(lua_State *L, const char *text, enum source source,
+                           long n, int all_after) {
   freddy_error err = {0};
   void *document;
   int result = 0;
@@ -177,6 +194,16 @@ static int run_document(lua_State *L, enum source source, long n,
     printf("source %d, allocation %ld: %s\n", (int)source, n, err.message);
   }
   return result;
+}
+
+static int run_document(lua_State *L, enum source source, long n,
+                        int all_after) {
+  return decode_and_push(L, text_for(source, 0), source, n, all_after);
+}
+
+static int run_long_document(lua_State *L, enum source source, long n,
+                             int all_after) {
+  return decode_and_push(L, LONG_TEXT, source, n, all_after);
 }
 
 typedef int run_function(lua_State *L, enum source source, long n,
@@ -243,6 +270,11 @@ int main(void) {
     for (all_after = 0; all_after < 2; all_after++) {
       torture(run_text, L, (enum source)source, all_after, names[source]);
       torture(run_document, L, (enum source)source, all_after, names[source]);
+      if (source != OF_JANSSON) {
+        torture(run_long, L, (enum source)source, all_after, names[source]);
+        torture(run_long_document, L, (enum source)source, all_after,
+                names[source]);
+      }
     }
   }
   lua_close(L);

@@ -35,8 +35,8 @@ int fy_l_json_array(lua_State *L);
 int fy_l_json_is_array(lua_State *L);
 
 /* Parses a body off the host's thread; a failure is FREDDY_EPROTOCOL with
- * reason "bad_json", or FREDDY_ENOMEM. The document is a json_t for
- * fy_json_push. Bodies under FY_INLINE_JSON are left to fy_json_push_text. */
+ * reason "bad_json", or FREDDY_ENOMEM. The document is for fy_json_push.
+ * Bodies under FY_INLINE_JSON are left to fy_json_push_text. */
 extern const freddy_decoder fy_json_decoder;
 
 /* Push the Lua value of a decoder's document, which stays the caller's: it

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include <limits.h>
 #include <math.h>
+#include <string.h>
 
 #include <jansson.h>
 
+#include "base/error.h"
 #include "base/limits.h"
+#include "base/mem.h"
 #include "lua/json.h"
 #include "rules/json.h"
+#include "rules/json_refer.h"
 
 #define DOCUMENT_MT "freddy.json_document"
 
@@ -16,7 +20,8 @@
 
 struct builder {
   lua_State *L;
-  int array_mt; /* its place on the stack: no look-up for each array */
+  int array_mt;     /* its place on the stack: no look-up for each array */
+  const char *text; /* what the document's strings refer to, or NULL */
   const char *message;
 };
 
@@ -91,6 +96,38 @@ static void push_real(lua_State *L, double number) {
   lua_pushnumber(L, number);
 }
 
+/* Never inlined: on most Luas the buffer has 8 KB, which each level of nesting
+ * would have on its stack. */
+__attribute__((noinline)) static int push_pieces(struct builder *b,
+                                                 struct fy_json_piece left) {
+  lua_State *L = b->L;
+  struct fy_json_piece piece;
+  luaL_Buffer buffer;
+
+  if (!lua_checkstack(L, LUA_MINSTACK)) {
+    b->message = "the JSON is nested too deep for Lua";
+    return 0;
+  }
+  luaL_buffinit(L, &buffer);
+  while (fy_json_next_piece(&left, b->text, &piece)) {
+    luaL_addlstring(&buffer, piece.data, piece.size);
+  }
+  luaL_pushresult(&buffer);
+  return 1;
+}
+
+static int push_string(struct builder *b, const json_t *value) {
+  struct fy_json_piece all = {json_string_value(value),
+                              json_string_length(value)};
+  struct fy_json_piece left = all, piece = all;
+
+  if (b->text && fy_json_next_piece(&left, b->text, &piece) && left.size) {
+    return push_pieces(b, all);
+  }
+  lua_pushlstring(b->L, piece.data, piece.size);
+  return 1;
+}
+
 static int push_value(struct builder *b, const json_t *value, int depth) {
   lua_State *L = b->L;
 
@@ -99,8 +136,7 @@ static int push_value(struct builder *b, const json_t *value, int depth) {
   case JSON_ARRAY:
     return push_container(b, value, depth);
   case JSON_STRING:
-    lua_pushlstring(L, json_string_value(value), json_string_length(value));
-    return 1;
+    return push_string(b, value);
   case JSON_INTEGER:
     fy_lua_pushint64(L, json_integer_value(value));
     return 1;
@@ -117,9 +153,11 @@ static int push_value(struct builder *b, const json_t *value, int depth) {
   }
 }
 
-int fy_json_push(lua_State *L, const void *document, const char **message) {
+/* Push the value of a document whose strings refer to `text`, if to any. */
+static int push(lua_State *L, const json_t *document, const char *text,
+                const char **message) {
   int top = lua_gettop(L);
-  struct builder builder = {L, top + 1, NULL};
+  struct builder builder = {L, top + 1, text, NULL};
 
   luaL_checkstack(L, SLOTS_PER_LEVEL, "too many values");
   luaL_getmetatable(L, FY_JSON_ARRAY);
@@ -168,12 +206,13 @@ int fy_json_push_text(lua_State *L, const char *text, size_t size) {
   freddy_error err = {0};
   struct document *document;
   const char *message = err.message;
-  int results = 1;
+  int results = 1, refers;
 
   luaL_checkstack(L, SLOTS_PER_LEVEL, "too many values");
   document = push_owner(L);
-  document->json = fy_json_parse(text, size, &err);
-  if (!document->json || !fy_json_push(L, document->json, &message)) {
+  document->json = fy_json_parse_referring(text, size, &refers, &err);
+  if (!document->json ||
+      !push(L, document->json, refers ? text : NULL, &message)) {
     lua_pushnil(L);
     lua_pushstring(L, message);
     results = 2;
@@ -195,12 +234,39 @@ int fy_l_json_decode(lua_State *L) {
 
 /* --- Off the host's thread ----------------------------------------------- */
 
+/* A document with a copy of the text that its strings refer to, if to any. */
+struct parsed {
+  json_t *json;
+  const char *text;
+};
+
 static void *decode(const char *body, size_t size, freddy_error *err) {
-  return fy_json_parse(body, size, err);
+  int refers;
+  json_t *json = fy_json_parse_referring(body, size, &refers, err);
+  struct parsed *parsed =
+      json ? fy_malloc(sizeof(*parsed) + (refers ? size : 0)) : NULL;
+
+  if (json && !parsed) {
+    json_decref(json);
+    fy_error_nomem(err);
+  } else if (parsed) {
+    parsed->json = json;
+    parsed->text = refers ? memcpy(parsed + 1, body, size) : NULL;
+  }
+  return parsed;
 }
 
 static void release(void *document) {
-  json_decref(document);
+  struct parsed *parsed = document;
+
+  json_decref(parsed->json);
+  fy_free(parsed);
+}
+
+int fy_json_push(lua_State *L, const void *document, const char **message) {
+  const struct parsed *parsed = document;
+
+  return push(L, parsed->json, parsed->text, message);
 }
 
 const freddy_decoder fy_json_decoder = {decode, release, FY_INLINE_JSON};

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "lua/json.h"
-#include "lua/json_utf8.h"
+#include "rules/json_utf8.h"
 
 #define WRITER_MT "freddy.json_writer"
 

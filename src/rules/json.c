@@ -24,10 +24,12 @@ static int is_in_real(char c) {
          c == '-';
 }
 
-/* From behind an opening quote to behind the closing one, or to the end. The
- * next quote is looked for again only once it has turned out to be escaped. */
-static size_t skip_string(const char *text, size_t size, size_t at) {
+/* The next quote is looked for again only once it has turned out to be
+ * escaped. */
+static size_t skip_string(const char *text, size_t size, size_t at,
+                          size_t *longest) {
   const char *quote = NULL, *escape;
+  size_t stop;
 
   while (at < size) {
     if (!quote || quote < text + at) {
@@ -37,30 +39,39 @@ static size_t skip_string(const char *text, size_t size, size_t at) {
       return size;
     }
     escape = memchr(text + at, '\\', (size_t)(quote - text) - at);
+    stop = (size_t)((escape ? escape : quote) - text);
+    *longest = stop - at > *longest ? stop - at : *longest;
     if (!escape) {
-      return (size_t)(quote - text) + 1;
+      return stop + 1;
     }
-    at = (size_t)(escape - text) + 2;
+    at = stop + 2;
   }
   return size;
 }
 
+size_t fy_json_skip_string(const char *text, size_t size, size_t at) {
+  size_t longest = 0;
+
+  return skip_string(text, size, at, &longest);
+}
+
 /* Jansson has a ceiling of its own, far higher, and its trees are freed by
- * recursion: so ours comes before the parser. Where the text nests too deep,
- * or `size`. */
-static size_t too_deep_at(const char *text, size_t size) {
+ * recursion: so ours comes before the parser. */
+struct fy_json_scan fy_json_scan(const char *text, size_t size) {
+  struct fy_json_scan scan = {size, 0};
   size_t at = 0;
   int depth = 0;
 
   while (at < size) {
     switch (text[at++]) {
     case '"':
-      at = skip_string(text, size, at);
+      at = skip_string(text, size, at, &scan.longest);
       break;
     case '[':
     case '{':
       if (++depth > FY_MAX_JSON_DEPTH) {
-        return at - 1;
+        scan.too_deep_at = at - 1;
+        return scan;
       }
       break;
     case ']':
@@ -71,7 +82,7 @@ static size_t too_deep_at(const char *text, size_t size) {
       break;
     }
   }
-  return size;
+  return scan;
 }
 
 static int is_beyond_64_bits(const char *digits, size_t count, int negative) {
@@ -87,7 +98,7 @@ static size_t big_integer_end(const char *text, size_t size, size_t at) {
 
   while (at < size) {
     if (text[at] == '"') {
-      at = skip_string(text, size, at + 1);
+      at = fy_json_skip_string(text, size, at + 1);
       continue;
     }
     if (!is_digit(text[at])) {
@@ -203,22 +214,17 @@ static json_t *parse_with_reals(const char *text, size_t size,
   return document;
 }
 
-json_t *fy_json_parse(const char *text, size_t size, freddy_error *err) {
+static json_t *load(const char *text, size_t size, freddy_error *err) {
   static const char mark[] = {'\xEF', '\xBB', '\xBF'};
   json_error_t failure = {0};
   json_t *document;
-  size_t skipped = 0, deep;
+  size_t skipped = 0;
 
   if (size >= sizeof(mark) && memcmp(text, mark, sizeof(mark)) == 0) {
     skipped = sizeof(mark); /* RFC 8259 8.1: may be ignored */
   }
   text += skipped;
   size -= skipped;
-  deep = too_deep_at(text, size);
-  if (deep < size) {
-    bad_json(err, skipped + deep, describe(json_error_stack_overflow));
-    return NULL;
-  }
   errno = 0;
   document = json_loadb(text, size, PARSE_FLAGS, &failure);
   if (!document && json_error_code(&failure) == json_error_numeric_overflow) {
@@ -232,6 +238,19 @@ json_t *fy_json_parse(const char *text, size_t size, freddy_error *err) {
              describe(json_error_code(&failure)));
   }
   return document;
+}
+
+json_t *fy_json_parse_scanned(const char *text, size_t size,
+                              struct fy_json_scan scan, freddy_error *err) {
+  if (scan.too_deep_at < size) {
+    bad_json(err, scan.too_deep_at, describe(json_error_stack_overflow));
+    return NULL;
+  }
+  return load(text, size, err);
+}
+
+json_t *fy_json_parse(const char *text, size_t size, freddy_error *err) {
+  return fy_json_parse_scanned(text, size, fy_json_scan(text, size), err);
 }
 
 void fy_json_wipe(json_t *value) {

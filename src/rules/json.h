@@ -21,4 +21,23 @@ FREDDY_MUST_CHECK json_t *fy_json_parse(const char *text, size_t size,
  * before it is released, by its only holder. NULL is fine. */
 void fy_json_wipe(json_t *value);
 
+/* --- Between the files of this noun ---------------------------------------
+ */
+
+/* What a look at a text tells, which may be anything. */
+struct fy_json_scan {
+  size_t too_deep_at; /* where it nests too deep, or its size */
+  size_t longest;     /* bytes without an escape in a string before that */
+};
+struct fy_json_scan fy_json_scan(const char *text, size_t size);
+
+/* fy_json_parse, for a text that has been looked at. */
+FREDDY_MUST_CHECK json_t *fy_json_parse_scanned(const char *text, size_t size,
+                                                struct fy_json_scan scan,
+                                                freddy_error *err);
+
+/* Where a string ends: from behind its opening quote to behind the closing
+ * one, or to the end of the text, which may be anything. */
+size_t fy_json_skip_string(const char *text, size_t size, size_t at);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* UTF-8 as JSON needs it. Knows no Lua. */
-#ifndef FY_LUA_JSON_UTF8_H
-#define FY_LUA_JSON_UTF8_H
+/* UTF-8 as JSON needs it. */
+#ifndef FY_RULES_JSON_UTF8_H
+#define FY_RULES_JSON_UTF8_H
 
 #include <stddef.h>
 

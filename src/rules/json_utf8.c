@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "lua/json_utf8.h"
+#include "rules/json_utf8.h"
+
+#include <stdint.h>
+#include <string.h>
 
 /* What the second byte may be after a first one (RFC 3629 4). */
 struct lead {
@@ -48,11 +51,32 @@ size_t fy_utf8_length(const char *text, size_t size) {
   return lead.length;
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* The high bit of each byte that is 0; a byte above one may have it, too. */
+static uint64_t zeros(uint64_t bytes) {
+  return (bytes - EACH_BYTE(1)) & ~bytes & EACH_BYTE(0x80);
+}
+
+/* Whether eight bytes at once are ASCII and need no escape. */
+static int are_plain(const char *text) {
+  uint64_t bytes;
+
+  memcpy(&bytes, text, sizeof(bytes));
+  return !((bytes & EACH_BYTE(0x80)) |
+           ((bytes - EACH_BYTE(' ')) & EACH_BYTE(0x80)) |
+           zeros(bytes ^ EACH_BYTE('"')) | zeros(bytes ^ EACH_BYTE('\\')));
+}
+
 size_t fy_utf8_plain(const char *text, size_t size) {
   size_t i = 0, length;
   unsigned char c;
 
   while (i < size) {
+    if (size - i >= sizeof(uint64_t) && are_plain(text + i)) {
+      i += sizeof(uint64_t);
+      continue;
+    }
     c = (unsigned char)text[i];
     if (c < ' ' || c == '"' || c == '\\') {
       break;
