@@ -5,8 +5,7 @@
 #include "base/error.h"
 #include "net/call.h"
 #include "net/engine.h"
-
-static atomic_uint under_way;
+#include "net/io_thread.h"
 
 static int has_ended(struct freddy_call *call) {
   int ended;
@@ -27,18 +26,8 @@ static void run(struct fy_io_job *job) {
         answer->body.data, answer->body.size, &answer->document_error);
   }
   fy_buf_clear(&answer->body);
-  atomic_fetch_sub(&under_way, 1);
   fy_call_end(call, NULL, FY_ALL);
   fy_call_unref(call);
-}
-
-static int take_place(freddy_error *err) {
-  if (atomic_fetch_add(&under_way, 1) < FY_MAX_WAITING) {
-    return FREDDY_OK;
-  }
-  atomic_fetch_sub(&under_way, 1);
-  return fy_error_set(err, FREDDY_EQUEUE_FULL, NULL,
-                      "%d texts are being decoded already", FY_MAX_WAITING);
 }
 
 static int check(const freddy_inbox *inbox, const freddy_decoder *decoder,
@@ -49,6 +38,10 @@ static int check(const freddy_inbox *inbox, const freddy_decoder *decoder,
   if (fy_engine_is_foreign(inbox->generation)) {
     return fy_error_set(err, FREDDY_EFORKED, NULL,
                         "the inbox belongs to another process");
+  }
+  if (fy_io_count() >= FY_MAX_WAITING) {
+    return fy_error_set(err, FREDDY_EQUEUE_FULL, NULL,
+                        "%d texts wait to be decoded already", FY_MAX_WAITING);
   }
   return fy_engine_prepare(err);
 }
@@ -79,15 +72,11 @@ int freddy_decode(freddy_inbox *inbox, const freddy_decoder *decoder,
   int rc = check(inbox, decoder, err);
 
   *out = NULL;
-  if (rc == FREDDY_OK) {
-    rc = take_place(err);
-  }
   if (rc != FREDDY_OK) {
     return rc;
   }
   *out = new_call(inbox, decoder, text, size, user);
   if (!*out) {
-    atomic_fetch_sub(&under_way, 1);
     return fy_error_nomem(err);
   }
   atomic_store(&inbox->generation, fy_engine_generation());

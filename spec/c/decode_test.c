@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts that are decoded for the host, on another thread than his. */
-#include "engine_util.h"
+#include "child.h"
 #include "net/engine.h"
+#include "net/io_thread.h"
 
 static struct {
   _Atomic pthread_t thread;
@@ -157,6 +158,42 @@ static void test_closed_within(struct rig *rig) {
   CHECK_INT(freddy_inbox_new(&rig->inbox, NULL), FREDDY_OK);
 }
 
+static int start_one(struct rig *rig, freddy_call **call) {
+  return freddy_decode(rig->inbox, &decoder, "one", 3, NULL, call, NULL);
+}
+
+/* What its parent has under way is none of a child's. */
+static void in_child_of_many(struct rig *rig) {
+  freddy_call *call;
+
+  pthread_mutex_unlock(&seen.gate);
+  CHECK_INT(freddy_inbox_new(&rig->inbox, NULL), FREDDY_OK);
+  CHECK_INT(start_one(rig, &call), FREDDY_OK);
+  rig_done(rig->inbox, call);
+  CHECK_TEXT((const char *)freddy_call_document(call, NULL), "one");
+}
+
+static void test_ceiling(struct rig *rig) {
+  static freddy_call *calls[FY_MAX_WAITING];
+  freddy_call *one_more;
+
+  calls[0] = start_and_hold(rig, "one");
+  for (size_t i = 1; i < FY_MAX_WAITING; i++) {
+    CHECK_INT(start_one(rig, &calls[i]), FREDDY_OK);
+  }
+  CHECK_INT(start_one(rig, &one_more), FREDDY_EQUEUE_FULL);
+  CHECK(one_more == NULL);
+  CHECK_INT(in_child(in_child_of_many, rig), 0);
+  for (size_t i = 0; i < FY_MAX_WAITING; i++) {
+    freddy_call_free(calls[i]);
+  }
+  pthread_mutex_unlock(&seen.gate);
+  EVENTUALLY(fy_io_count() == 0);
+  CHECK_INT(start_one(rig, &one_more), FREDDY_OK);
+  rig_done(rig->inbox, one_more);
+  freddy_call_free(one_more);
+}
+
 static void test_misuse(struct rig *rig) {
   freddy_error err = {.code = FREDDY_OK};
   freddy_call *call = (freddy_call *)(void *)rig;
@@ -170,6 +207,7 @@ static void test_misuse(struct rig *rig) {
 int main(void) {
   struct rig rig = {.server = NULL};
 
+  main_process = getpid();
   CHECK_INT(freddy_inbox_new(&rig.inbox, NULL), FREDDY_OK);
   test_document(&rig);
   test_no_document(&rig);
@@ -177,6 +215,7 @@ int main(void) {
   test_ends_within(&rig);
   test_ends_before(&rig);
   test_closed_within(&rig);
+  test_ceiling(&rig);
   test_misuse(&rig);
   freddy_inbox_free(rig.inbox);
   freddy_shutdown();

@@ -12,6 +12,7 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static int running, stopping;
 static struct fy_io_job *first, *last;
+static int count;
 
 static struct fy_io_job *take_job(void) {
   struct fy_io_job *job;
@@ -37,6 +38,9 @@ static void *io_main(void *unused) {
   (void)unused;
   while ((job = take_job())) {
     job->run(job);
+    pthread_mutex_lock(&lock);
+    count--;
+    pthread_mutex_unlock(&lock);
   }
   return NULL;
 }
@@ -58,10 +62,20 @@ int fy_io_post(struct fy_io_job *job) {
       first = job;
     }
     last = job;
+    count++;
     pthread_cond_signal(&cond);
   }
   pthread_mutex_unlock(&lock);
   return rc;
+}
+
+int fy_io_count(void) {
+  int jobs;
+
+  pthread_mutex_lock(&lock);
+  jobs = count;
+  pthread_mutex_unlock(&lock);
+  return jobs;
 }
 
 void fy_io_shutdown(void) {
@@ -88,4 +102,5 @@ void fy_io_forget(void) {
   cond = fresh_cond;
   running = stopping = 0;
   first = last = NULL;
+  count = 0;
 }

@@ -14,6 +14,9 @@ struct fy_io_job {
  * Any thread; never blocks for long. */
 int fy_io_post(struct fy_io_job *job);
 
+/* How many jobs were posted and have not been run to their end. */
+int fy_io_count(void);
+
 /* Run what is left, stop and join the thread. */
 void fy_io_shutdown(void);
 
