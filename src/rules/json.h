@@ -21,8 +21,7 @@ FREDDY_MUST_CHECK json_t *fy_json_parse(const char *text, size_t size,
  * before it is released, by its only holder. NULL is fine. */
 void fy_json_wipe(json_t *value);
 
-/* --- Between the files of this noun ---------------------------------------
- */
+/* --- Between the files of this noun ------------------------------------- */
 
 /* What a look at a text tells, which may be anything. */
 struct fy_json_scan {
