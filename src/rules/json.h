@@ -26,7 +26,7 @@ void fy_json_wipe(json_t *value);
 /* What a look at a text tells, which may be anything. */
 struct fy_json_scan {
   size_t too_deep_at; /* where it nests too deep, or its size */
-  size_t longest;     /* bytes without an escape in a string before that */
+  size_t longest;     /* stretch of a string without an escape before that */
 };
 struct fy_json_scan fy_json_scan(const char *text, size_t size);
 

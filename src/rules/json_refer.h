@@ -15,7 +15,8 @@
  * strings of the document are to be had by fy_json_next_piece alone; its keys
  * are whole.
  *
- * text    at most as long as it is valid has the document a meaning.
+ * text    must stay as it is for as long as strings of the document are read.
+ * refers  set to 1 or 0; 0 when it fails.
  *
  * Returns a new reference (json_decref), or NULL with `err` (optional). */
 FREDDY_MUST_CHECK json_t *fy_json_parse_referring(const char *text,
