@@ -126,14 +126,23 @@ local function read(path)
   return text
 end
 
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return port
+-- Each is held until all are there: what was let go may be given again.
+local function free_ports(count)
+  local listeners, ports = {}, {}
+  for i = 1, count do
+    listeners[i] = assert(socket.bind("127.0.0.1", 0))
+    ports[i] = select(2, listeners[i]:getsockname())
+  end
+  for i = 1, count do
+    listeners[i]:close()
+  end
+  return ports
 end
 
-nginx_util.free_port = free_port
+--- A port that nobody listens at.
+function nginx_util.free_port()
+  return free_ports(1)[1]
+end
 
 function Server:configure()
   local given = self.given
@@ -189,8 +198,8 @@ function nginx_util.start(given)
       quote(dir .. "/lua"), quote(dir)))
   end
   for _ = 1, 10 do
-    self.port, self.tls_port = free_port(), free_port()
-    self.second = free_port()
+    local ports = free_ports(3)
+    self.port, self.tls_port, self.second = ports[1], ports[2], ports[3]
     self:configure()
     out, status = sh(nginx_command(self))
     if status == 0 or not out:find "Address already in use" then
@@ -202,11 +211,16 @@ function nginx_util.start(given)
   end
   self.url = "http://127.0.0.1:" .. self.port
   self.tls_url = "https://127.0.0.1:" .. self.tls_port
-  helper.eventually(function()
+  local up, why = pcall(helper.eventually, function()
     return read(dir .. "/nginx.pid") ~= ""
       and select(2, pcall(helper.http_request, "GET", self.url .. "/ping"))
         == 200
   end, 30)
+  if not up then
+    local log = read(dir .. "/error.log"):sub(-1000)
+    self:stop()
+    error("nginx does not answer: " .. tostring(why) .. "\n" .. log, 2)
+  end
   return self
 end
 
